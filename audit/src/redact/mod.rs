@@ -1,0 +1,294 @@
+//! What never leaves the process: redaction, before anything is journaled.
+//!
+//! A record goes through this room once, on its way out of the capture room,
+//! and nothing downstream knows what a secret is. The room takes text and gives
+//! text: JSON bodies ([`Redactor::json`]), forms ([`Redactor::form`]), query
+//! strings ([`Redactor::query`]) and plain strings ([`Redactor::text`]).
+//!
+//! - **Secrets are found by name** ([`NameRules`]), at any depth, and their value
+//!   is replaced by [`REDACTED`] whatever it is: a string, a number, a whole
+//!   object, and `null` as well, because whether somebody has a password is
+//!   already something about the password. When in doubt a value is hidden; a
+//!   service shows what it knows to be harmless.
+//! - **Everything has a bound** ([`Limits`]): depth, strings, names, findings.
+//!   What exceeds one is cut with the marker [`TRUNCATED`], never lost without a
+//!   trace: its size and hash are reported. The text that comes out is at most
+//!   six times as long as what went in, so a caller that bounds bodies bounds
+//!   records; the time taken is linear in the input.
+//! - **What no store could hold is replaced**: U+0000 and lone surrogates become
+//!   U+FFFD. Line breaks and other control characters stay, escaped as JSON
+//!   demands; whoever prints a record must neutralise them for that output.
+//!
+//! # What a hash may tell
+//!
+//! The hash of something short can be reversed by trying, so a hash is only ever
+//! taken of what would have stood in the record had there been no limit: of a
+//! string its UTF-8 text, of a region that lies too deep its compact JSON text,
+//! both *after* secrets were hidden in them.
+
+mod events;
+mod form;
+mod names;
+mod report;
+mod scan;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+pub use names::NameRules;
+use report::{Report, Step};
+
+/// What a record shows in the place of a secret.
+pub const REDACTED: &str = "[REDACTED]";
+
+/// What a record shows in the place of something too large or too deep, and
+/// behind the beginning of a string that was cut.
+pub const TRUNCATED: &str = "[TRUNCATED]";
+
+/// Hides secrets in payloads and keeps payloads within limits.
+///
+/// Build one when the service starts and share it; it never changes.
+///
+/// ```
+/// use audit::redact::Redactor;
+///
+/// let body = r#"{ "user": "alice", "login": { "Pass-Word": 1234 }, "price": 1.230e-5 }"#;
+/// let redacted = Redactor::default().json("/request", body)?;
+///
+/// assert_eq!(
+///     redacted.text,
+///     r#"{"user":"alice","login":{"Pass-Word":"[REDACTED]"},"price":1.230e-5}"#,
+/// );
+/// assert_eq!(redacted.redacted, ["/request/login/Pass-Word"]);
+/// # Ok::<(), audit::redact::InvalidJson>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Redactor {
+    names: NameRules,
+    limits: Limits,
+}
+
+impl Redactor {
+    /// A redactor with these rules and limits.
+    #[must_use]
+    pub fn new(names: NameRules, limits: Limits) -> Self {
+        Self { names, limits }
+    }
+
+    /// The names whose values it hides.
+    #[must_use]
+    pub fn names(&self) -> &NameRules {
+        &self.names
+    }
+
+    /// Redacts a JSON text; what is found is reported below `root`, the JSON
+    /// pointer of the place that the text will take in the record.
+    ///
+    /// Numbers, the order of members and repeated names stay as they were
+    /// written; insignificant whitespace goes.
+    ///
+    /// # Errors
+    ///
+    /// When `text` is not one JSON value in UTF-8. Nothing of it has been
+    /// redacted then, so nothing of it may be kept.
+    pub fn json(&self, root: &str, text: impl AsRef<[u8]>) -> Result<Redacted, InvalidJson> {
+        let text = str::from_utf8(text.as_ref()).map_err(|error| InvalidJson {
+            offset: error.valid_up_to(),
+        })?;
+        scan::redact(self, root, text)
+    }
+
+    /// Redacts an `application/x-www-form-urlencoded` body into the text of a
+    /// JSON object, in which a repeated name holds an array.
+    ///
+    /// A body that is JSON in truth, as `curl -d` sends it by default, is treated
+    /// as JSON: read as a form, all of it would be a name, and names are shown.
+    ///
+    /// ```
+    /// use audit::redact::Redactor;
+    ///
+    /// let redacted = Redactor::default().form("/request", b"tag=a&user%5Bpin%5D=1234&tag=b");
+    ///
+    /// assert_eq!(redacted.text, r#"{"tag":["a","b"],"user[pin]":"[REDACTED]"}"#);
+    /// assert_eq!(redacted.redacted, ["/request/user[pin]"]);
+    /// ```
+    #[must_use]
+    pub fn form(&self, root: &str, body: &[u8]) -> Redacted {
+        if let Some(b'{' | b'[') = body.trim_ascii_start().first()
+            && let Ok(redacted) = self.json(root, body)
+        {
+            return redacted;
+        }
+        form::redact_form(self, root, &String::from_utf8_lossy(body))
+    }
+
+    /// Redacts a query string, which stays a query string.
+    ///
+    /// The marker is not percent-encoded, so that one search for it finds every
+    /// secret that was hidden; it holds no `&` and no `=`, so the query still
+    /// splits as it did.
+    ///
+    /// ```
+    /// use audit::redact::Redactor;
+    ///
+    /// let redacted = Redactor::default().query("/http/query", "page=2&api%5Fkey=k-123");
+    ///
+    /// assert_eq!(redacted.text, "page=2&api%5Fkey=[REDACTED]");
+    /// assert_eq!(redacted.redacted, ["/http/query/api_key"]);
+    /// ```
+    #[must_use]
+    pub fn query(&self, root: &str, query: &str) -> Redacted {
+        form::redact_query(self, root, query)
+    }
+
+    /// Keeps a plain string, such as a path or a user agent, within the limits.
+    #[must_use]
+    pub fn text(&self, root: &str, text: &str) -> Redacted {
+        let mut report = Report::new(root, &self.limits);
+        let text = without_nul(text);
+        let text = self.string(&text, &[], &mut report).into_owned();
+        report.finish(text)
+    }
+
+    /// What a record shows of one string.
+    ///
+    /// Every string that is not hidden by its name passes here: as a whole, with
+    /// its escapes resolved. A rule about content must look before the cut, or
+    /// the first half of a secret would slip through, and so that the hash is
+    /// taken of what the rule has left.
+    fn string<'s>(
+        &self,
+        string: &'s str,
+        place: &[Step<'_>],
+        report: &mut Report<'_>,
+    ) -> Cow<'s, str> {
+        shorten(string, self.limits.string_bytes, place, report)
+    }
+
+    /// What a record shows in the place of a name, unless it shows the name.
+    ///
+    /// A secret's name that is too long is not cut but hidden, as one that may
+    /// have swallowed the secret.
+    fn renamed(&self, name: &str, secret: bool) -> Option<String> {
+        let beginning = beginning(name, self.limits.name_bytes);
+        if secret && (beginning.is_some() || names::may_carry_a_value(name)) {
+            return Some(REDACTED.to_owned());
+        }
+        beginning.map(marked_as_cut)
+    }
+}
+
+/// A redacted text and what was done to it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Redacted {
+    /// The text that the record keeps.
+    pub text: String,
+    /// JSON pointers to where secrets were hidden. After [`Limits::findings`] of
+    /// them comes the root as the last entry: more were hidden somewhere below.
+    pub redacted: Vec<String>,
+    /// What was cut. After [`Limits::findings`] of them comes the root as the
+    /// last entry, with the size and hash of all further ones put together.
+    pub truncated: Vec<Truncated>,
+}
+
+/// Something that was cut to keep within the limits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Truncated {
+    /// The JSON pointer of the value that was cut, or whose name was.
+    pub path: String,
+    /// How many bytes would have stood there without the limit.
+    pub bytes: u64,
+    /// SHA-256 of those bytes, in hexadecimal.
+    pub sha256: String,
+}
+
+/// How much of a payload a record keeps.
+///
+/// ```
+/// use audit::redact::{Limits, NameRules, Redactor};
+///
+/// let limits = Limits { depth: 1, ..Limits::default() };
+/// let redacted = Redactor::new(NameRules::default(), limits).json("/request", "[[1,2],3]")?;
+///
+/// assert_eq!(redacted.text, r#"["[TRUNCATED]",3]"#);
+/// assert_eq!(redacted.truncated[0].path, "/request/0");
+/// assert_eq!(redacted.truncated[0].bytes, 5);
+/// # Ok::<(), audit::redact::InvalidJson>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How many arrays and objects may lie within each other.
+    pub depth: usize,
+    /// The longest string, and the longest number.
+    pub string_bytes: usize,
+    /// The longest name of an object's member or of a form's field.
+    pub name_bytes: usize,
+    /// The longest pointer below its root; a longer one ends at an ancestor.
+    pub pointer_bytes: usize,
+    /// How many fields of a form are kept.
+    pub fields: usize,
+    /// How many places are reported as hidden, and how many as cut.
+    pub findings: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            depth: 32,
+            string_bytes: 8192,
+            name_bytes: 256,
+            pointer_bytes: 1024,
+            fields: 1024,
+            findings: 128,
+        }
+    }
+}
+
+/// A text was not JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not valid JSON at byte {offset}")]
+pub struct InvalidJson {
+    /// Where the text stops being JSON.
+    pub offset: usize,
+}
+
+/// The text, or its beginning and the marker if it is longer than `bytes`.
+fn shorten<'s>(
+    text: &'s str,
+    bytes: usize,
+    place: &[Step<'_>],
+    report: &mut Report<'_>,
+) -> Cow<'s, str> {
+    match beginning(text, bytes) {
+        Some(beginning) => {
+            report.cut(place, text);
+            Cow::Owned(marked_as_cut(beginning))
+        }
+        None => Cow::Borrowed(text),
+    }
+}
+
+/// As many whole characters as fit into `bytes`, unless all of them do.
+fn beginning(text: &str, bytes: usize) -> Option<&str> {
+    if text.len() <= bytes {
+        return None;
+    }
+    (0..=bytes).rev().find_map(|end| text.get(..end))
+}
+
+fn marked_as_cut(beginning: &str) -> String {
+    format!("{beginning}…{TRUNCATED}")
+}
+
+fn without_nul(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') {
+        Cow::Owned(text.replace('\0', "\u{fffd}"))
+    } else {
+        Cow::Borrowed(text)
+    }
+}

@@ -1,0 +1,412 @@
+//! Which names are names of secrets.
+//!
+//! A name is first *folded*: to lower case, full-width letters to ASCII, without
+//! invisible characters, and split into words wherever its author meant words to
+//! begin, be it by `_`, `-`, a dot, a space or a capital letter. Then it is that
+//! of a secret if
+//!
+//! - one of its words is a short one that always means a secret (`user_pin`,
+//!   `cardNumber`, `CVV2`), or
+//! - a long one that hardly ever means something else occurs anywhere, even
+//!   across or within words (`userpassword`, `pass_word`, `xApiKeys`), or
+//! - its last word ends in `pass`, or the whole of it is a name such as `auth`
+//!   that is a secret alone and not in company.
+//!
+//! Short words count only whole, so that `shipping`, `discard` and `postcard`
+//! pass. What is left of ambiguity is decided for hiding: `max_tokens`,
+//! `map_pin`, `boarding_pass` and `mfa_enabled` are hidden although they are
+//! harmless, because a secret that was stored cannot be taken back and a hidden
+//! count can be had with [`NameRules::show`].
+
+use std::collections::HashSet;
+
+/// Which names are names of secrets: a list that fits most services, and what a
+/// service adds to it or takes from it.
+///
+/// ```
+/// use audit::redact::NameRules;
+///
+/// let names = NameRules::default().hide("loyalty_number").show("max_tokens");
+///
+/// assert!(names.hides("newPassword2"));
+/// assert!(names.hides("X-API-Key"));
+/// assert!(names.hides("loyaltyNumber"));
+/// assert!(!names.hides("maxTokens"));
+/// assert!(!names.hides("shipping_address"));
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct NameRules {
+    hidden: HashSet<String>,
+    shown: HashSet<String>,
+}
+
+impl NameRules {
+    /// Hides values of this name too, in any case and with any separators. Unlike
+    /// the built-in names it counts only as the whole name.
+    #[must_use]
+    pub fn hide(mut self, name: &str) -> Self {
+        let folded = Folded::of(name);
+        self.shown.remove(&folded.letters);
+        self.hidden.insert(folded.letters);
+        self
+    }
+
+    /// Shows values of exactly this name, in any case and with any separators,
+    /// although they would be hidden. Secrets within the value are still hidden.
+    #[must_use]
+    pub fn show(mut self, name: &str) -> Self {
+        let folded = Folded::of(name);
+        self.hidden.remove(&folded.letters);
+        self.shown.insert(folded.letters);
+        self
+    }
+
+    /// Whether values of this name are hidden.
+    #[must_use]
+    pub fn hides(&self, name: &str) -> bool {
+        self.hides_folded(name, &mut Folded::default())
+    }
+
+    /// The same, with the memory for the folded name lent by the caller.
+    pub(super) fn hides_folded(&self, name: &str, folded: &mut Folded) -> bool {
+        folded.read(name);
+        if self.shown.contains(&folded.letters) {
+            return false;
+        }
+        self.hidden.contains(&folded.letters) || folded.is_secret()
+    }
+}
+
+/// Whether a name that counts as a secret's may hold the secret itself, because
+/// it is not a name but something that was taken for one: a piece of JSON, or a
+/// pair with its separator.
+pub(super) fn may_carry_a_value(name: &str) -> bool {
+    name.contains(['"', '\'', '=', '{', '\n'])
+}
+
+/// Words that mean a secret wherever they are a word of their own.
+fn is_secret_word(word: &str) -> bool {
+    matches!(
+        word,
+        "card"
+            | "cred"
+            | "csrf"
+            | "cvc"
+            | "cvn"
+            | "otp"
+            | "pin"
+            | "psk"
+            | "psw"
+            | "pwd"
+            | "sid"
+            | "sig"
+            | "ssn"
+            | "totp"
+            | "xsrf"
+    )
+}
+
+/// Names that are a secret's as a whole, while longer names that hold them as a
+/// word (`auth_method`, `pan_id`) mostly are not.
+fn is_secret_alone(name: &str) -> bool {
+    matches!(
+        name,
+        "auth" | "authentication" | "mfa" | "oauth" | "pan" | "xauth"
+    )
+}
+
+/// Words that mean something else although they end in `pass`.
+const NO_PASSWORDS: [&str; 10] = [
+    "bandpass",
+    "bypass",
+    "compass",
+    "highpass",
+    "impass",
+    "lowpass",
+    "overpass",
+    "surpass",
+    "trespass",
+    "underpass",
+];
+
+/// Words that begin like a secret's and mean something else.
+const INNOCENT: [&str; 9] = [
+    "secretaria",
+    "secretarie",
+    "secretary",
+    "secretion",
+    "secretive",
+    "tokenisa",
+    "tokenise",
+    "tokenisi",
+    "tokeniz",
+];
+
+/// What means a secret wherever it occurs, keyed by its first two letters: at
+/// nearly every position of nearly every name there is nothing to compare.
+fn stems(first_two: [u8; 2]) -> &'static [&'static str] {
+    match &first_two {
+        b"ac" => &[
+            "accesscode",
+            "accesskey",
+            "accountkey",
+            "activationcode",
+            "activationkey",
+        ],
+        b"ad" => &["adminkey"],
+        b"ae" => &["aeskey"],
+        b"ap" => &["apikey", "appkey"],
+        b"au" => &[
+            "authcode",
+            "authheader",
+            "authkey",
+            "authorisation",
+            "authorization",
+        ],
+        b"ba" => &["backupcode", "bankcard", "basicauth"],
+        b"be" => &["bearer"],
+        b"ca" => &["cardcode", "cardexp", "cardholder", "cardnum", "cardverif"],
+        b"cc" => &["ccnum"],
+        b"ci" => &["cipherkey"],
+        b"cl" => &["clientassertion", "clientkey"],
+        b"co" => &["codeverifier", "connectionstring", "consumerkey", "cookie"],
+        b"cr" => &[
+            "credential",
+            "creditcard",
+            "cryptionkey",
+            "cryptkey",
+            "cryptogram",
+            "cryptokey",
+        ],
+        b"cv" => &["cvv"],
+        b"de" => &["debitcard", "deploykey"],
+        b"fa" => &["facode"],
+        b"fu" => &["functionkey", "functionskey"],
+        b"gi" => &["giftcard"],
+        b"gp" => &["gpgkey"],
+        b"hm" => &["hmackey"],
+        b"jw" => &["jwt"],
+        b"li" => &["licencekey", "licensekey"],
+        b"lo" => &["logincode"],
+        b"ma" => &["magiclink", "magstripe", "masterkey"],
+        b"mf" => &["mfacode"],
+        b"mn" => &["mnemonic"],
+        b"on" => &["onetimecode"],
+        b"pa" => &[
+            "passcode",
+            "passhash",
+            "passkey",
+            "passphrase",
+            "passwd",
+            "password",
+            "passwrd",
+            "paymentcard",
+        ],
+        b"pg" => &["pgpkey"],
+        b"pi" => &["pinblock", "pincode", "pinhash", "pinnumber"],
+        b"pr" => &["presharedkey", "privatekey", "privkey"],
+        b"ps" => &["pswd"],
+        b"pw" => &["pwd"],
+        b"re" => &["recoverycode", "recoverykey", "recoveryphrase", "resetcode"],
+        b"ro" => &["rootkey"],
+        b"rs" => &["rsakey"],
+        b"sa" => &["samlassertion", "samlresponse"],
+        b"se" => &[
+            "secret",
+            "securityanswer",
+            "securitycode",
+            "securitykey",
+            "seedphrase",
+            "serverkey",
+            "servicekey",
+            "sessid",
+            "sessionid",
+            "sessionkey",
+        ],
+        b"sh" => &["sharedkey"],
+        b"si" => &["signature", "signingkey", "signkey"],
+        b"sm" => &["smscode"],
+        b"so" => &["socialsecurity"],
+        b"ss" => &["sshkey"],
+        b"st" => &["storagekey"],
+        b"su" => &["subscriptionkey"],
+        b"to" => &["token"],
+        b"tr" => &["trackdata"],
+        b"tw" => &["twofactorcode"],
+        b"un" => &["unlockcode"],
+        b"us" => &["userpin"],
+        b"ve" => &["verificationcode"],
+        b"wa" => &["walletkey"],
+        b"we" => &["webhookkey"],
+        b"wr" => &["wrappingkey"],
+        _ => &[],
+    }
+}
+
+/// A name as its spelling varies least: its words, in lower case.
+#[derive(Default)]
+pub(super) struct Folded {
+    /// All letters and digits.
+    letters: String,
+    /// Where in `letters` each word ends.
+    ends: Vec<usize>,
+}
+
+impl Folded {
+    fn of(name: &str) -> Self {
+        let mut folded = Self::default();
+        folded.read(name);
+        folded
+    }
+
+    /// Folds another name into the same memory.
+    fn read(&mut self, name: &str) {
+        self.letters.clear();
+        self.ends.clear();
+        let mut before = Kind::Separator;
+        let mut rest = name.chars();
+        while let Some(character) = rest.next() {
+            let (character, kind) = simplify(character);
+            match kind {
+                Kind::Invisible => continue,
+                Kind::Separator => self.end_word(),
+                Kind::Upper => {
+                    if before != Kind::Upper || begins_capitalised_word(rest.clone()) {
+                        self.end_word();
+                    }
+                    self.letters.extend(
+                        character
+                            .to_lowercase()
+                            .filter(|lower| lower.is_alphanumeric()),
+                    );
+                }
+                Kind::Lower | Kind::Digit => {
+                    if (kind == Kind::Digit) != (before == Kind::Digit) {
+                        self.end_word();
+                    }
+                    self.letters.push(character);
+                }
+            }
+            before = kind;
+        }
+        self.end_word();
+    }
+
+    fn end_word(&mut self) {
+        let end = self.letters.len();
+        if end > self.ends.last().copied().unwrap_or_default() {
+            self.ends.push(end);
+        }
+    }
+
+    fn words(&self) -> impl DoubleEndedIterator<Item = &str> {
+        (0..self.ends.len()).filter_map(|index| {
+            let start = index
+                .checked_sub(1)
+                .and_then(|before| self.ends.get(before))
+                .copied();
+            self.letters
+                .get(start.unwrap_or_default()..*self.ends.get(index)?)
+        })
+    }
+
+    fn is_secret(&self) -> bool {
+        self.words().any(has_secret_word)
+            || self.has_stem()
+            || self.ends_in_pass()
+            || is_secret_alone(&self.letters)
+    }
+
+    fn has_stem(&self) -> bool {
+        self.letters
+            .as_bytes()
+            .windows(2)
+            .enumerate()
+            .any(|(at, pair)| {
+                let &[first, second] = pair else { return false };
+                let stems = stems([first, second]);
+                !stems.is_empty()
+                    && self.letters.get(at..).is_some_and(|rest| {
+                        let begins = |stem: &&str| rest.starts_with(*stem);
+                        stems.iter().any(begins)
+                            && !INNOCENT.iter().any(|word| rest.starts_with(word))
+                    })
+            })
+    }
+
+    fn ends_in_pass(&self) -> bool {
+        let is_number = |word: &&str| word.bytes().all(|byte| byte.is_ascii_digit());
+        self.words()
+            .rev()
+            .find(|word| !is_number(word))
+            .is_some_and(|word| {
+                word.ends_with("pass")
+                    && !NO_PASSWORDS.iter().any(|innocent| word.ends_with(innocent))
+            })
+    }
+}
+
+/// `ssn` and `otp` begin and end no English word, so they need no boundary on
+/// one of their sides: `ssnlast4`, `smsotp`.
+fn has_secret_word(word: &str) -> bool {
+    let singular = word.strip_suffix('s').unwrap_or(word);
+    is_secret_word(word)
+        || is_secret_word(singular)
+        || ["otp", "ssn"]
+            .iter()
+            .any(|short| singular.starts_with(short) || singular.ends_with(short))
+}
+
+/// What a character does in a name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Upper,
+    /// A small letter, or one of a script that has no case.
+    Lower,
+    Digit,
+    Separator,
+    /// Nothing that could be seen: `pass\u{200b}word` reads as `password`.
+    Invisible,
+}
+
+fn simplify(character: char) -> (char, Kind) {
+    let character = match character {
+        '\u{ff01}'..='\u{ff5e}' => {
+            char::from_u32(u32::from(character) - 0xfee0).unwrap_or(character)
+        }
+        'ſ' => 's',
+        other => other,
+    };
+    let kind = match character {
+        'a'..='z' => Kind::Lower,
+        'A'..='Z' => Kind::Upper,
+        '0'..='9' => Kind::Digit,
+        '\0'..='\x7f' => Kind::Separator,
+        '\u{ad}'
+        | '\u{300}'..='\u{36f}'
+        | '\u{180e}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{202a}'..='\u{202e}' => Kind::Invisible,
+        '\u{2060}'..='\u{206f}'
+        | '\u{fe00}'..='\u{fe0f}'
+        | '\u{feff}'
+        | '\u{e0000}'..='\u{e007f}' => Kind::Invisible,
+        other if other.is_uppercase() => Kind::Upper,
+        other if other.is_alphanumeric() => Kind::Lower,
+        _ => Kind::Separator,
+    };
+    (character, kind)
+}
+
+/// Whether the capital letter before `rest` begins a word although it follows
+/// another one: the `K` of `APIKey` does, the `N` of the plural `PINs` does not.
+fn begins_capitalised_word(rest: std::str::Chars<'_>) -> bool {
+    let mut visible = rest
+        .map(simplify)
+        .filter(|(_, kind)| *kind != Kind::Invisible);
+    match visible.next() {
+        Some(('s', _)) => visible.next().is_some_and(|(_, kind)| kind == Kind::Lower),
+        Some((_, kind)) => kind == Kind::Lower,
+        None => false,
+    }
+}

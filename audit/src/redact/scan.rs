@@ -1,0 +1,270 @@
+//! Redacts JSON text into JSON text, in one pass.
+//!
+//! # Text to text
+//!
+//! The obvious way to redact JSON is to parse it into a tree, edit the tree and
+//! print it. A record must not be made that way, because a tree is an opinion
+//! about the text:
+//!
+//! - A number becomes a float. `9007199254740993` changes its last digit,
+//!   `1.10` loses the zero that a customer typed, `1e400` is refused. An audit
+//!   trail says what was sent, so a number is copied digit by digit.
+//! - An object becomes a map, which forgets the order of its members and all but
+//!   one of those that share a name. Which one the service believed is exactly
+//!   what an auditor may have to find out, so every one of them is kept, and
+//!   every one of them is redacted.
+//! - Parsers recurse and therefore give up at some depth, or overflow the stack.
+//!   A body nested 60,000 levels deep is an attack and for that reason belongs
+//!   in the trail, with what is too deep cut out.
+//!
+//! So this reads [`Events`] and copies pieces of the text. Four things are not
+//! copied as they stand:
+//!
+//! 1. Whitespace between tokens is dropped: the canonical bytes are compact.
+//! 2. The value of a secret name is passed over unread, and a marker written.
+//!    Names are compared with escapes resolved, so `"pass\u0077ord"` hides too.
+//! 3. A string or name that has to change, because it is too long or says what no
+//!    store can hold, is written anew, with as few escapes as JSON permits. Any
+//!    other keeps the escapes it came with.
+//! 4. What lies too deep is written like everything else, secrets hidden, but
+//!    then hashed, taken back and replaced by a marker. That way the hash covers
+//!    nothing that the record would not have shown, and no memory is needed
+//!    beyond that of the text.
+//!
+//! The state beside the two texts is one bit per open level and, as far as the
+//! record shows them, one [`Step`] per open level.
+
+use std::borrow::Cow;
+
+use super::events::{Container, Event, Events, Quoted, Unescaped};
+use super::names::Folded;
+use super::report::{Report, Step};
+use super::{InvalidJson, REDACTED, Redacted, Redactor, TRUNCATED, shorten};
+
+pub(super) fn redact(redactor: &Redactor, root: &str, text: &str) -> Result<Redacted, InvalidJson> {
+    let scan = Scan {
+        redactor,
+        events: Events::new(text),
+        output: Output::with_capacity(text.len()),
+        place: Vec::new(),
+        report: Report::new(root, &redactor.limits),
+        too_deep: None,
+        unescaped: String::new(),
+        folded: Folded::default(),
+    };
+    scan.run()
+}
+
+struct Scan<'t> {
+    redactor: &'t Redactor,
+    events: Events<'t>,
+    output: Output,
+    place: Vec<Step<'t>>,
+    report: Report<'t>,
+    /// Where in the output the region begins that is going to be cut.
+    too_deep: Option<usize>,
+    /// Lent out for each string with escapes, and each name, to save allocations.
+    unescaped: String,
+    folded: Folded,
+}
+
+impl<'t> Scan<'t> {
+    fn run(mut self) -> Result<Redacted, InvalidJson> {
+        while let Some(event) = self.events.next()? {
+            match event {
+                Event::Name(name) => self.name(name)?,
+                Event::String(string) => self.string(string),
+                Event::Literal(literal) => self.literal(literal),
+                Event::Open(container) => self.open(container),
+                Event::Close(container) => self.close(container),
+            }
+        }
+        Ok(self.report.finish(self.output.finish()))
+    }
+
+    fn name(&mut self, name: Quoted<'t>) -> Result<(), InvalidJson> {
+        let (says, unescaped) = match name.plain() {
+            Some(plain) => (Cow::Borrowed(plain), Unescaped::Faithfully),
+            None => {
+                let unescaped = name.unescape(&mut self.unescaped);
+                (Cow::Owned(self.unescaped.clone()), unescaped)
+            }
+        };
+        let secret = self.redactor.names.hides_folded(&says, &mut self.folded);
+        let renamed = self.redactor.renamed(&says, secret);
+        let cut = renamed.is_some() && !secret;
+
+        self.output.begin();
+        match &renamed {
+            Some(other) => self.output.string(other),
+            None if unescaped == Unescaped::Altered => self.output.string(&says),
+            None => self.output.push(name.as_written()),
+        }
+        self.output.push(":");
+
+        if self.too_deep.is_none()
+            && let Some(step) = self.place.last_mut()
+        {
+            *step = Step::Member(renamed.map_or_else(|| says.clone(), Cow::Owned));
+        }
+        if cut {
+            self.report.cut(&self.place, &says);
+        }
+        if secret {
+            self.events.skip_value()?;
+            self.output.string(REDACTED);
+            self.report.hidden(&self.place);
+        }
+        Ok(())
+    }
+
+    fn string(&mut self, string: Quoted<'t>) {
+        self.begin_value();
+        let (says, unescaped) = match string.plain() {
+            Some(plain) => (plain, Unescaped::Faithfully),
+            None => {
+                let unescaped = string.unescape(&mut self.unescaped);
+                (self.unescaped.as_str(), unescaped)
+            }
+        };
+        match (
+            self.redactor.string(says, &self.place, &mut self.report),
+            unescaped,
+        ) {
+            (Cow::Borrowed(_), Unescaped::Faithfully) => self.output.push(string.as_written()),
+            (shown, _) => self.output.string(&shown),
+        }
+    }
+
+    fn literal(&mut self, literal: &str) {
+        self.begin_value();
+        // The first digits of a number are another number, so one that is too
+        // long can only be shown as a string.
+        match shorten(
+            literal,
+            self.redactor.limits.string_bytes,
+            &self.place,
+            &mut self.report,
+        ) {
+            Cow::Borrowed(whole) => self.output.push(whole),
+            Cow::Owned(cut) => self.output.string(&cut),
+        }
+    }
+
+    fn open(&mut self, container: Container) {
+        self.begin_value();
+        if self.too_deep.is_none() {
+            if self.events.depth() > self.redactor.limits.depth {
+                self.too_deep = Some(self.output.len());
+                self.report.pause();
+            } else {
+                self.place.push(match container {
+                    Container::Array => Step::Item(0),
+                    Container::Object => Step::Member(Cow::Borrowed("")),
+                });
+            }
+        }
+        self.output.push(match container {
+            Container::Array => "[",
+            Container::Object => "{",
+        });
+    }
+
+    fn close(&mut self, container: Container) {
+        self.output.push(match container {
+            Container::Array => "]",
+            Container::Object => "}",
+        });
+        match self.too_deep {
+            None => {
+                self.place.pop();
+            }
+            Some(start) if self.events.depth() == self.redactor.limits.depth => {
+                self.cut_region(start)
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Replaces the region that was too deep, and is now complete, by a marker.
+    fn cut_region(&mut self, start: usize) {
+        self.too_deep = None;
+        self.report.resume();
+        let region = self.output.take_from(start);
+        self.report.cut(&self.place, &region);
+        self.output.string(TRUNCATED);
+    }
+
+    fn begin_value(&mut self) {
+        self.output.begin();
+        if self.too_deep.is_none()
+            && let Some(Step::Item(count)) = self.place.last_mut()
+        {
+            *count += 1;
+        }
+    }
+}
+
+/// The JSON text that is being written.
+pub(super) struct Output {
+    text: String,
+}
+
+impl Output {
+    pub(super) fn with_capacity(bytes: usize) -> Self {
+        Self {
+            text: String::with_capacity(bytes),
+        }
+    }
+
+    /// Separates what comes next from what came before.
+    ///
+    /// What stands last tells whether a comma is due: no value ends in one of
+    /// these bytes, for a string ends in its quote.
+    pub(super) fn begin(&mut self) {
+        if !matches!(self.text.as_bytes().last(), None | Some(b'[' | b'{' | b':')) {
+            self.text.push(',');
+        }
+    }
+
+    /// Writes a piece of JSON text as it is.
+    pub(super) fn push(&mut self, written: &str) {
+        self.text.push_str(written);
+    }
+
+    /// Writes the name of the next member.
+    pub(super) fn name(&mut self, name: &str) {
+        self.begin();
+        self.string(name);
+        self.push(":");
+    }
+
+    /// Writes a string with as few escapes as JSON permits.
+    pub(super) fn string(&mut self, string: &str) {
+        self.text.push('"');
+        for character in string.chars() {
+            match character {
+                '"' => self.push("\\\""),
+                '\\' => self.push("\\\\"),
+                '\n' => self.push("\\n"),
+                '\r' => self.push("\\r"),
+                '\t' => self.push("\\t"),
+                control @ '\0'..' ' => self.push(&format!("\\u{:04x}", u32::from(control))),
+                other => self.text.push(other),
+            }
+        }
+        self.text.push('"');
+    }
+
+    pub(super) fn finish(self) -> String {
+        self.text
+    }
+
+    fn len(&self) -> usize {
+        self.text.len()
+    }
+
+    fn take_from(&mut self, start: usize) -> String {
+        self.text.split_off(start)
+    }
+}
