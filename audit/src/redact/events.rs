@@ -425,3 +425,185 @@ impl Nesting {
         self.depth != 0 && self.depth.is_multiple_of(64)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<usize, InvalidJson> {
+        let mut events = Events::new(text);
+        let mut count = 0;
+        while events.next()?.is_some() {
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    fn unescape(string: &str) -> (String, Unescaped) {
+        let mut value = String::new();
+        let text = format!("\"{string}\"");
+        let Ok(Some(Event::String(quoted))) = Events::new(&text).next() else {
+            panic!("{text} is a string");
+        };
+        let unescaped = quoted.unescape(&mut value);
+        (value, unescaped)
+    }
+
+    #[test]
+    fn what_rfc_8259_calls_json_is_read() {
+        for text in [
+            "0",
+            "-0",
+            "-0.0e-0",
+            "1E+9",
+            "1e400",
+            "12.340",
+            "true",
+            "false",
+            "null",
+            "\"\"",
+            "[]",
+            "{}",
+            " \t\r\n[ 1 , 2 ] ",
+            r#"{"":{"":[]}}"#,
+            r#"{"a":1,"a":2}"#,
+            r#""\"\\\/\b\f\n\r\t\u00e9\ud800""#,
+            "\"\u{7f}\u{2028}é\"",
+        ] {
+            assert!(read(text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_almost_json_is_refused() {
+        for text in [
+            "",
+            " ",
+            "00",
+            "01",
+            "-",
+            "+1",
+            ".1",
+            "1.",
+            "1.e1",
+            "1e",
+            "1e+",
+            "0x1",
+            "1 2",
+            "truex",
+            "tru",
+            "nul",
+            "True",
+            "NaN",
+            "[",
+            "]",
+            "[1",
+            "[1,",
+            "[1,]",
+            "[,1]",
+            "[1 2]",
+            "{",
+            "}",
+            "{]",
+            "[}",
+            "{1:2}",
+            r#"{"a"}"#,
+            r#"{"a":}"#,
+            r#"{"a":1,}"#,
+            r#"{"a" 1}"#,
+            r#"{"a":1 "b":2}"#,
+            r#"{,}"#,
+            "{'a':1}",
+            "\"",
+            r#""\"#,
+            r#""\""#,
+            r#""\x""#,
+            r#""\u12""#,
+            r#""\u12g4""#,
+            "\"\n\"",
+            "\"\t\"",
+            "\"\0\"",
+            "\u{feff}1",
+            "\u{a0}1",
+            "// c\n1",
+            "[]]",
+            "{}}",
+            "\u{c}1",
+        ] {
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_error_tells_where_the_text_stops_being_json() {
+        assert_eq!(read("[1, 2 3]"), Err(InvalidJson { offset: 6 }));
+        assert_eq!(read(r#"{"a":1"#), Err(InvalidJson { offset: 6 }));
+    }
+
+    #[test]
+    fn containers_are_told_apart_at_every_depth() {
+        let depth = 1000;
+        let open = "[{\"\":".repeat(depth);
+        let close = "}]".repeat(depth);
+        assert_eq!(read(&format!("{open}1{close}")), Ok(5 * depth + 1));
+        for at in [0, 1, 63, 64, 65, 127, 128, 129, 1999] {
+            let mut wrong = close.clone().into_bytes();
+            wrong[at] = if wrong[at] == b'}' { b']' } else { b'}' };
+            let text = format!("{open}1{}", String::from_utf8(wrong).unwrap());
+            assert_eq!(
+                read(&text),
+                Err(InvalidJson {
+                    offset: open.len() + 1 + at
+                })
+            );
+        }
+    }
+
+    #[test]
+    fn a_string_ends_at_its_first_quote_wherever_that_stands() {
+        for length in 0..40 {
+            for special in [b'"', b'\\', b'\n', 0, 0x1f] {
+                let mut bytes = vec![b'a'; length];
+                bytes.push(special);
+                bytes.extend_from_slice(b"\"\\\x00 \xff");
+                assert_eq!(plain_prefix(&bytes), length);
+            }
+            let harmless =
+                [b' ', b'!', b'#', b'[', b']', 0x7f, 0x80, 0xa2, 0xdc, 0xff].repeat(length);
+            assert_eq!(plain_prefix(&harmless), harmless.len());
+        }
+    }
+
+    #[test]
+    fn escapes_are_resolved() {
+        let faithful = |text: &str| (text.to_owned(), Unescaped::Faithfully);
+        assert_eq!(
+            unescape(r#"a\"\\\/\b\f\n\r\tz"#),
+            faithful("a\"\\/\u{8}\u{c}\n\r\tz")
+        );
+        assert_eq!(unescape(r"pass\u0077ord"), faithful("password"));
+        assert_eq!(unescape(r"\u00e9\u20AC\ud83d\ude00!"), faithful("é€😀!"));
+    }
+
+    #[test]
+    fn a_backslash_before_u0000_is_text_and_no_nul() {
+        assert_eq!(
+            unescape(r"\\u0000"),
+            ("\\u0000".to_owned(), Unescaped::Faithfully)
+        );
+    }
+
+    #[test]
+    fn nul_and_half_surrogate_pairs_are_replaced() {
+        for (written, shown) in [
+            (r"a\u0000b", "a\u{fffd}b"),
+            (r"\ud800", "\u{fffd}"),
+            (r"\udc00\ud800", "\u{fffd}\u{fffd}"),
+            (r"\ud800\ud83d\ude00", "\u{fffd}😀"),
+            (r"\ud800\n", "\u{fffd}\n"),
+            (r"\ud800\u0041", "\u{fffd}A"),
+        ] {
+            assert_eq!(unescape(written), (shown.to_owned(), Unescaped::Altered));
+        }
+    }
+}

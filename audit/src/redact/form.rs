@@ -244,3 +244,172 @@ fn hex_digit(byte: u8) -> Option<u8> {
         .to_digit(16)
         .and_then(|digit| u8::try_from(digit).ok())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::redact::{Limits, NameRules};
+
+    fn form(body: &str) -> Redacted {
+        Redactor::default().form("/request", body.as_bytes())
+    }
+
+    fn query(query: &str) -> Redacted {
+        Redactor::default().query("/http/query", query)
+    }
+
+    #[test]
+    fn a_form_becomes_an_object_in_the_order_of_first_appearance() {
+        let found = form("b=1&a=%C3%A9+x&b=2&&c&=d&a=%zz%");
+        assert_eq!(
+            found.text,
+            r#"{"b":["1","2"],"a":["é x","%zz%"],"c":"","":"d"}"#
+        );
+        assert_eq!(form("").text, "{}");
+    }
+
+    #[test]
+    fn secrets_of_a_form_are_hidden_under_every_way_of_writing_a_name() {
+        for name in [
+            "password",
+            "pass%77ord",
+            "Pass+Word",
+            "user[password]",
+            "user%5Bpassword%5D",
+            "user.password",
+            "%70%69%6E",
+        ] {
+            let found = form(&format!("a=1&{name}=hunter2&{name}=hunter3"));
+            assert!(found.text.ends_with(r#":"[REDACTED]"}"#), "{}", found.text);
+            assert_eq!(found.redacted.len(), 1);
+        }
+        assert_eq!(form("user%5Bpin%5D=1").redacted, ["/request/user[pin]"]);
+    }
+
+    #[test]
+    fn a_form_that_is_json_in_truth_is_treated_as_json() {
+        let found = form(r#" {"password":"hunter2=&"}"#);
+        assert_eq!(found.text, r#"{"password":"[REDACTED]"}"#);
+    }
+
+    #[test]
+    fn a_form_that_is_almost_json_does_not_show_a_secret_as_a_name() {
+        let found = form(r#"{"password":"hunter2","#);
+        assert_eq!(found.text, r#"{"[REDACTED]":"[REDACTED]"}"#);
+    }
+
+    #[test]
+    fn bytes_that_no_record_can_hold_are_replaced_in_forms() {
+        let found = Redactor::default().form("", b"a%00\0=\xff%FF\x01");
+        assert_eq!(
+            found.text,
+            "{\"a\u{fffd}\u{fffd}\":\"\u{fffd}\u{fffd}\\u0001\"}"
+        );
+    }
+
+    #[test]
+    fn fields_beyond_the_limit_are_cut_and_hashed_without_their_secrets() {
+        let redactor = Redactor::new(
+            NameRules::default(),
+            Limits {
+                fields: 2,
+                ..Limits::default()
+            },
+        );
+        let found = redactor.form("/request", b"a=1&b=2&c=3&pin=1234");
+        assert_eq!(
+            found.text,
+            r#"{"a":"1","b":"2","[TRUNCATED]":"[TRUNCATED]"}"#
+        );
+        assert_eq!(found, redactor.form("/request", b"a=1&b=2&c=3&pin=99"));
+        assert_eq!(
+            (found.truncated[0].path.as_str(), found.truncated[0].bytes),
+            ("/request", 18)
+        );
+        assert!(found.redacted.is_empty());
+    }
+
+    #[test]
+    fn long_names_and_values_of_a_form_are_cut() {
+        let redactor = Redactor::new(
+            NameRules::default(),
+            Limits {
+                string_bytes: 2,
+                name_bytes: 3,
+                ..Limits::default()
+            },
+        );
+        let found = redactor.form("", b"abcd=xyz&e=1&e=123");
+        assert_eq!(
+            found.text,
+            r#"{"abc…[TRUNCATED]":"xy…[TRUNCATED]","e":["1","12…[TRUNCATED]"]}"#
+        );
+        let paths: Vec<&str> = found
+            .truncated
+            .iter()
+            .map(|cut| cut.path.as_str())
+            .collect();
+        assert_eq!(paths, ["/abc…[TRUNCATED]", "/abc…[TRUNCATED]", "/e/1"]);
+    }
+
+    #[test]
+    fn a_query_stays_as_it_was_apart_from_its_secrets() {
+        let found = query("q=caf%C3%A9+x&&token=abc=&page=2&flag&user[pin]=&=");
+        assert_eq!(
+            found.text,
+            "q=caf%C3%A9+x&&token=[REDACTED]&page=2&flag&user[pin]=[REDACTED]&="
+        );
+        assert_eq!(
+            found.redacted,
+            ["/http/query/token", "/http/query/user[pin]"]
+        );
+    }
+
+    #[test]
+    fn a_secret_behind_another_separator_is_hidden_to_the_next_ampersand() {
+        assert_eq!(query("a=1;pin=2;3&b=4").text, "a=1;pin=[REDACTED]&b=4");
+        assert_eq!(query("pin=2;3&b=4").text, "pin=[REDACTED]&b=4");
+        assert_eq!(query("pin;x=2").text, "pin;x=[REDACTED]");
+        assert_eq!(
+            query("next=/in?token=2&b=4").text,
+            "next=/in?token=[REDACTED]&b=4"
+        );
+        assert_eq!(
+            query("next=/in#access_token=2").text,
+            "next=/in#access_token=[REDACTED]"
+        );
+
+        let found = form("a=1;pin=2;3&a=4");
+        assert_eq!(found.text, r#"{"a":["1;pin=[REDACTED]","4"]}"#);
+        assert_eq!(found.redacted, ["/request/a"]);
+    }
+
+    #[test]
+    fn a_query_that_swallowed_a_secret_into_a_name_is_hidden() {
+        assert_eq!(
+            query(r#"a=1&{"password":"hunter2"}"#).text,
+            "a=1&[REDACTED]"
+        );
+        assert_eq!(
+            query("a=1&%7B%22password%22:%22hunter2%22%7D=").text,
+            "a=1&[REDACTED]"
+        );
+    }
+
+    #[test]
+    fn a_long_query_is_cut_after_its_secrets_are_hidden() {
+        let redactor = Redactor::new(
+            NameRules::default(),
+            Limits {
+                string_bytes: 8,
+                ..Limits::default()
+            },
+        );
+        let found = redactor.query("/http/query", "pin=123456789&a=\0");
+        assert_eq!(found.text, "pin=[RED…[TRUNCATED]");
+        assert_eq!(
+            found.truncated[0].bytes,
+            "pin=[REDACTED]&a=\u{fffd}".len() as u64
+        );
+    }
+}

@@ -6,17 +6,17 @@
 //! of a secret if
 //!
 //! - one of its words is a short one that always means a secret (`user_pin`,
-//!   `cardNumber`, `CVV2`), or
+//!   `cardNumber`, `PINs`), or
 //! - a long one that hardly ever means something else occurs anywhere, even
 //!   across or within words (`userpassword`, `pass_word`, `xApiKeys`), or
 //! - its last word ends in `pass`, or the whole of it is a name such as `auth`
 //!   that is a secret alone and not in company.
 //!
 //! Short words count only whole, so that `shipping`, `discard` and `postcard`
-//! pass. What is left of ambiguity is decided for hiding: `max_tokens`,
-//! `map_pin`, `boarding_pass` and `mfa_enabled` are hidden although they are
-//! harmless, because a secret that was stored cannot be taken back and a hidden
-//! count can be had with [`NameRules::show`].
+//! pass. What is left of ambiguity is decided for hiding: `max_tokens`, `map_pin`
+//! and `boarding_pass` are hidden although they are harmless, because a secret
+//! that was stored cannot be taken back, while a count that was hidden can be had
+//! with [`NameRules::show`].
 
 use std::collections::HashSet;
 
@@ -88,21 +88,9 @@ pub(super) fn may_carry_a_value(name: &str) -> bool {
 fn is_secret_word(word: &str) -> bool {
     matches!(
         word,
-        "card"
-            | "cred"
-            | "csrf"
-            | "cvc"
-            | "cvn"
-            | "otp"
-            | "pin"
-            | "psk"
-            | "psw"
-            | "pwd"
-            | "sid"
-            | "sig"
-            | "ssn"
-            | "totp"
-            | "xsrf"
+        "card" | "cred" | "csrf" | "cvn" | "otp" | "pin" | "psk" | "psw" | "sid" | "sig" | "ssn" | "xsrf"
+            // Compounds that lost their boundary, too short to look for within words.
+            | "atmpin" | "cardno" | "cardpin" | "loginpin" | "newpin" | "oldpin" | "userpin"
     )
 }
 
@@ -111,7 +99,7 @@ fn is_secret_word(word: &str) -> bool {
 fn is_secret_alone(name: &str) -> bool {
     matches!(
         name,
-        "auth" | "authentication" | "mfa" | "oauth" | "pan" | "xauth"
+        "auth" | "authentication" | "ccno" | "mfa" | "oauth" | "pan" | "proxyauth" | "xauth"
     )
 }
 
@@ -178,7 +166,7 @@ fn stems(first_two: [u8; 2]) -> &'static [&'static str] {
             "cryptogram",
             "cryptokey",
         ],
-        b"cv" => &["cvv"],
+        b"cv" => &["cvc", "cvv"],
         b"de" => &["debitcard", "deploykey"],
         b"fa" => &["facode"],
         b"fu" => &["functionkey", "functionskey"],
@@ -189,7 +177,6 @@ fn stems(first_two: [u8; 2]) -> &'static [&'static str] {
         b"li" => &["licencekey", "licensekey"],
         b"lo" => &["logincode"],
         b"ma" => &["magiclink", "magstripe", "masterkey"],
-        b"mf" => &["mfacode"],
         b"mn" => &["mnemonic"],
         b"on" => &["onetimecode"],
         b"pa" => &[
@@ -234,7 +221,6 @@ fn stems(first_two: [u8; 2]) -> &'static [&'static str] {
         b"tr" => &["trackdata"],
         b"tw" => &["twofactorcode"],
         b"un" => &["unlockcode"],
-        b"us" => &["userpin"],
         b"ve" => &["verificationcode"],
         b"wa" => &["walletkey"],
         b"we" => &["webhookkey"],
@@ -314,24 +300,21 @@ impl Folded {
         self.words().any(has_secret_word)
             || self.has_stem()
             || self.ends_in_pass()
+            || begins_like_secret(&self.letters)
             || is_secret_alone(&self.letters)
     }
 
     fn has_stem(&self) -> bool {
-        self.letters
-            .as_bytes()
-            .windows(2)
-            .enumerate()
-            .any(|(at, pair)| {
-                let &[first, second] = pair else { return false };
-                let stems = stems([first, second]);
-                !stems.is_empty()
-                    && self.letters.get(at..).is_some_and(|rest| {
-                        let begins = |stem: &&str| rest.starts_with(*stem);
-                        stems.iter().any(begins)
-                            && !INNOCENT.iter().any(|word| rest.starts_with(word))
-                    })
-            })
+        let mut pairs = self.letters.as_bytes().windows(2).enumerate();
+        pairs.any(|(at, pair)| {
+            let &[first, second] = pair else { return false };
+            let stems = stems([first, second]);
+            !stems.is_empty()
+                && self
+                    .letters
+                    .get(at..)
+                    .is_some_and(|rest| begins_with_stem(rest, stems))
+        })
     }
 
     fn ends_in_pass(&self) -> bool {
@@ -346,15 +329,23 @@ impl Folded {
     }
 }
 
-/// `ssn` and `otp` begin and end no English word, so they need no boundary on
-/// one of their sides: `ssnlast4`, `smsotp`.
+fn begins_with_stem(letters: &str, stems: &[&str]) -> bool {
+    let begins = |stem: &&str| letters.starts_with(*stem);
+    stems.iter().any(begins) && !INNOCENT.iter().any(begins)
+}
+
+/// `otp` and `ssn` begin and end no English word, so a boundary on one of their
+/// sides will do: `ssnlast4`, `OTPcode`, `smsotp`.
 fn has_secret_word(word: &str) -> bool {
     let singular = word.strip_suffix('s').unwrap_or(word);
     is_secret_word(word)
         || is_secret_word(singular)
-        || ["otp", "ssn"]
-            .iter()
-            .any(|short| singular.starts_with(short) || singular.ends_with(short))
+        || begins_like_secret(word)
+        || ["otp", "ssn"].iter().any(|short| singular.ends_with(short))
+}
+
+fn begins_like_secret(word: &str) -> bool {
+    ["otp", "ssn"].iter().any(|short| word.starts_with(short))
 }
 
 /// What a character does in a name.
@@ -408,5 +399,122 @@ fn begins_capitalised_word(rest: std::str::Chars<'_>) -> bool {
         Some(('s', _)) => visible.next().is_some_and(|(_, kind)| kind == Kind::Lower),
         Some((_, kind)) => kind == Kind::Lower,
         None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hidden(name: &str) -> bool {
+        NameRules::default().hides(name)
+    }
+
+    #[test]
+    fn secrets_are_found_under_every_spelling() {
+        let names = "
+            password Password PASSWORD pass_word pass-word pass.word passWord PassWord password2
+            passwords new_password newPassword NEW_PASSWORD userpassword passwordHash
+            password_confirmation passwd pwd dbpwd user_pwd passphrase pass_phrase passcode pswd pass
+            PASS db_pass userPass smtppass boarding_pass pass2 pass_hash secret Secrets client_secret
+            clientSecret HTTPSecret secretKey appsecret secret_id token tokens access_token accessToken
+            accesstoken X-CSRF-Token OAuthToken refreshtoken max_tokens token_count tokens_used
+            csrfmiddlewaretoken _csrf xsrf jwt idJwt bearer api_key apiKey apikey APIKey APIkey api-keys
+            x-api-key X_API_KEY myapikeys access_key AWSAccessKeyId private_key privateKeyPem ssh_key
+            encryption_key signingKey authorization Authorization Proxy-Authorization auth basic_auth
+            authCode authentication cookie Set-Cookie cookies_accepted session_id sessionId JSESSIONID
+            PHPSESSID connect.sid card cards card_number cardNumber creditcard creditCardNo CCNumber
+            cardholder cardno pan cvv CVV2 cvc cvcCode card_cvc cvn pin PIN PINs userPINs pin_code
+            pincode PINCode pin1 user_pin userpin map_pin ssn SSN ssn_last4 ssnlast4 userssn SSNlast4
+            social_security_number credential credentials userCredentials creds otp OTPcode smsotp totp
+            otp_codes mfa mfa_code 2fa_code twoFactorCode verificationCode recovery_codes sig signature
+            X-Amz-Signature seed_phrase mnemonic user[password] user.password a[][pin] passwordless
+        ";
+        for name in names.split_whitespace().chain(["pass word", " password "]) {
+            assert!(hidden(name), "{name} must be hidden");
+        }
+    }
+
+    #[test]
+    fn names_that_only_look_like_secrets_are_shown() {
+        let names = "
+            name id tokenizer tokenized tokenization tokenise Tokeniser pinned pinging spin spins
+            shipping opinion hairpin author authors authored_by authority authorized_by auth_method
+            secretary secretaries secretariat secretion discard discards cardinality cardigan postcard
+            wildcard scorecard cardiology passenger passengers compass bypass encompass trespass passed
+            passing pass_count keyboard monkey turkey key keys primary_key foreignKey idempotency_key
+            Idempotency-Key sort_key cache_key public_key classname className business_name laptop
+            footprint rootPath company pancake japan description price attributes email phone
+            status_code zip_code code design signed_at sigma side inside session accreditation credit
+            sacred hotpink process_key surface_code
+        ";
+        for name in names.split_whitespace().chain([""]) {
+            assert!(!hidden(name), "{name} must be shown");
+        }
+    }
+
+    #[test]
+    fn disguises_that_a_reader_would_not_notice_do_not_help() {
+        for name in [
+            "pass\u{200b}word",
+            "\u{feff}password",
+            "pass\u{ad}word",
+            "\u{ff50}\u{ff41}\u{ff53}\u{ff53}\u{ff57}\u{ff4f}\u{ff52}\u{ff44}",
+            "to\u{212a}en",
+            "P\u{130}N",
+            "pa\u{17f}\u{17f}word",
+            "p\u{301}in",
+            "\u{2066}pin\u{2069}",
+            "\u{a0}pin\u{3000}",
+        ] {
+            assert!(hidden(name), "{name:?} must be hidden");
+        }
+    }
+
+    #[test]
+    fn a_service_adds_names_and_takes_names_back() {
+        let names = NameRules::default()
+            .hide("loyalty_number")
+            .show("max_tokens");
+        assert!(
+            names.hides("LoyaltyNumber")
+                && names.hides("loyalty-number")
+                && names.hides("LOYALTYNUMBER")
+        );
+        assert!(!names.hides("old_loyalty_number"));
+        assert!(!names.hides("maxTokens") && !names.hides("MAX-TOKENS"));
+        assert!(names.hides("max_token") && names.hides("max_tokens_secret"));
+    }
+
+    #[test]
+    fn of_two_rules_for_one_name_the_later_one_holds() {
+        assert!(NameRules::default().show("pin").hide("PIN").hides("pin"));
+        assert!(
+            !NameRules::default()
+                .hide("salary")
+                .show("Salary")
+                .hides("salary")
+        );
+    }
+
+    #[test]
+    fn stems_stand_under_their_first_two_letters() {
+        for first in b'a'..=b'z' {
+            for second in b'a'..=b'z' {
+                for stem in stems([first, second]) {
+                    assert!(
+                        stem.as_bytes().starts_with(&[first, second]),
+                        "{stem} stands in the wrong place"
+                    );
+                    assert!(hidden(stem), "{stem}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_name_may_carry_a_value() {
+        assert!(may_carry_a_value(r#"{"password":"x"}"#) && may_carry_a_value("password=x"));
+        assert!(!may_carry_a_value("user[pass word]") && !may_carry_a_value("ns:password"));
     }
 }

@@ -152,3 +152,67 @@ impl Fingerprint {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(name: &str) -> Step<'_> {
+        Step::Member(Cow::Borrowed(name))
+    }
+
+    #[test]
+    fn pointers_are_escaped_as_rfc_6901_demands() {
+        let limits = Limits::default();
+        let report = Report::new("/request", &limits);
+        let place = [member("a/b"), Step::Item(3), member("~1"), member("")];
+        assert_eq!(report.pointer(&place), "/request/a~1b/2/~01/");
+        assert_eq!(report.pointer(&[]), "/request");
+    }
+
+    #[test]
+    fn a_pointer_that_grows_too_long_ends_at_an_ancestor() {
+        let limits = Limits {
+            pointer_bytes: 6,
+            ..Limits::default()
+        };
+        let report = Report::new("/r", &limits);
+        assert_eq!(report.pointer(&[member("abc"), member("d")]), "/r/abc/d");
+        assert_eq!(report.pointer(&[member("abc"), member("de")]), "/r/abc");
+    }
+
+    #[test]
+    fn after_enough_findings_the_root_stands_for_the_rest() {
+        let limits = Limits {
+            findings: 2,
+            ..Limits::default()
+        };
+        let mut report = Report::new("/r", &limits);
+        for name in ["a", "b", "c", "d"] {
+            report.hidden(&[member(name)]);
+            report.cut(&[member(name)], name);
+        }
+        let redacted = report.finish(String::new());
+        assert_eq!(redacted.redacted, ["/r/a", "/r/b", "/r"]);
+
+        let paths: Vec<&str> = redacted
+            .truncated
+            .iter()
+            .map(|cut| cut.path.as_str())
+            .collect();
+        assert_eq!(paths, ["/r/a", "/r/b", "/r"]);
+        assert_eq!(redacted.truncated[2].bytes, 2);
+        // printf cd | sha256sum
+        let hash = "21e721c35a5823fdb452fa2f9f0a612c74fb952e06927489c6b27a43b817bed4";
+        assert_eq!(redacted.truncated[2].sha256, hash);
+    }
+
+    #[test]
+    fn a_repeated_place_is_listed_once() {
+        let limits = Limits::default();
+        let mut report = Report::new("", &limits);
+        report.hidden(&[member("pin")]);
+        report.hidden(&[member("pin")]);
+        assert_eq!(report.finish(String::new()).redacted, ["/pin"]);
+    }
+}

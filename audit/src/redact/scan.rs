@@ -268,3 +268,240 @@ impl Output {
         self.text.split_off(start)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::redact::{Limits, NameRules};
+
+    fn redacted(text: &str) -> Redacted {
+        Redactor::default().json("/request", text).unwrap()
+    }
+
+    fn limited(limits: Limits, text: &str) -> Redacted {
+        Redactor::new(NameRules::default(), limits)
+            .json("/request", text)
+            .unwrap()
+    }
+
+    #[test]
+    fn text_without_secrets_loses_nothing_but_whitespace() {
+        let text = " { \"b\" : [ 1.10 , -0 , 9007199254740993 , 1e400 , { } , [ ] , null ] ,\n \"a\" : \"\\u00e9\\/ x\" , \"a\" : 2 } ";
+        let compact = r#"{"b":[1.10,-0,9007199254740993,1e400,{},[],null],"a":"\u00e9\/ x","a":2}"#;
+        let expected = Redacted {
+            text: compact.to_owned(),
+            ..Redacted::default()
+        };
+        assert_eq!(redacted(text), expected);
+    }
+
+    #[test]
+    fn a_secret_is_hidden_whatever_its_type() {
+        for value in [
+            "\"x\"",
+            "\"\"",
+            "1234",
+            "-0.5e1",
+            "true",
+            "null",
+            "[]",
+            "[1,[2]]",
+            r#"{"pin":{"a":[{}]}}"#,
+        ] {
+            let found = redacted(&format!(r#"{{"a":1,"password":{value},"b":2}}"#));
+            assert_eq!(found.text, r#"{"a":1,"password":"[REDACTED]","b":2}"#);
+            assert_eq!(found.redacted, ["/request/password"]);
+        }
+    }
+
+    #[test]
+    fn every_one_of_repeated_names_is_hidden() {
+        let found = redacted(r#"[{"pin":1,"pin":2},{"pin":3}]"#);
+        assert_eq!(
+            found.text,
+            r#"[{"pin":"[REDACTED]","pin":"[REDACTED]"},{"pin":"[REDACTED]"}]"#
+        );
+        assert_eq!(found.redacted, ["/request/0/pin", "/request/1/pin"]);
+    }
+
+    #[test]
+    fn a_name_is_compared_with_its_escapes_resolved_and_shown_as_it_came() {
+        let found = redacted(r#"{"pass\u0077ord":"x","a\/b":{"\u0070in":1}}"#);
+        assert_eq!(
+            found.text,
+            r#"{"pass\u0077ord":"[REDACTED]","a\/b":{"\u0070in":"[REDACTED]"}}"#
+        );
+        assert_eq!(found.redacted, ["/request/password", "/request/a~1b/pin"]);
+    }
+
+    #[test]
+    fn pointers_lead_to_what_was_hidden() {
+        let found = redacted(
+            r#"{"a":[[],{"b":1},{"c":[0,{"pin":1}]},[[{"otp":2}]]],"d":{"e":{}},"token":3}"#,
+        );
+        let shown: serde_json::Value = serde_json::from_str(&found.text).unwrap();
+        assert_eq!(
+            found.redacted,
+            [
+                "/request/a/2/c/1/pin",
+                "/request/a/3/0/0/otp",
+                "/request/token"
+            ]
+        );
+        for pointer in &found.redacted {
+            let value = shown.pointer(pointer.strip_prefix("/request").unwrap());
+            assert_eq!(value.unwrap(), REDACTED);
+        }
+    }
+
+    #[test]
+    fn nul_and_half_surrogate_pairs_become_replacement_characters() {
+        let found = redacted(r#"{"a\u0000":"x\u0000\"\n\ud800","b":"\\u0000"}"#);
+        assert_eq!(
+            found.text,
+            "{\"a\u{fffd}\":\"x\u{fffd}\\\"\\n\u{fffd}\",\"b\":\"\\\\u0000\"}"
+        );
+    }
+
+    #[test]
+    fn a_string_is_cut_just_above_the_limit() {
+        let limits = Limits {
+            string_bytes: 4,
+            ..Limits::default()
+        };
+        let found = limited(
+            limits,
+            r#"["abcd","abcde","\u0061bcd","\u0061bcde","abcé"]"#,
+        );
+        assert_eq!(
+            found.text,
+            r#"["abcd","abcd…[TRUNCATED]","\u0061bcd","abcd…[TRUNCATED]","abc…[TRUNCATED]"]"#
+        );
+        let paths: Vec<&str> = found
+            .truncated
+            .iter()
+            .map(|cut| cut.path.as_str())
+            .collect();
+        assert_eq!(paths, ["/request/1", "/request/3", "/request/4"]);
+        // printf abcde | sha256sum
+        let hash = "36bbe50ed96841d10443bcb670d6554f0a34b761be67ec9c4a8ad2c0c44ca42c";
+        assert_eq!(
+            (found.truncated[1].bytes, found.truncated[1].sha256.as_str()),
+            (5, hash)
+        );
+    }
+
+    #[test]
+    fn a_number_that_is_too_long_is_shown_as_a_string() {
+        let limits = Limits {
+            string_bytes: 5,
+            ..Limits::default()
+        };
+        let found = limited(limits, "[12345,123456]");
+        assert_eq!(found.text, r#"[12345,"12345…[TRUNCATED]"]"#);
+        assert_eq!(found.truncated[0].bytes, 6);
+    }
+
+    #[test]
+    fn a_name_that_is_too_long_is_cut() {
+        let name = "n".repeat(1_000_000);
+        let found = redacted(&format!(r#"{{"{name}":{{"pin":1}}}}"#));
+        let shown = format!("{}…[TRUNCATED]", "n".repeat(256));
+        assert_eq!(
+            found.text,
+            format!(r#"{{"{shown}":{{"pin":"[REDACTED]"}}}}"#)
+        );
+        assert_eq!(found.redacted, [format!("/request/{shown}/pin")]);
+        assert_eq!(
+            (found.truncated[0].path.as_str(), found.truncated[0].bytes),
+            (format!("/request/{shown}").as_str(), 1_000_000)
+        );
+    }
+
+    #[test]
+    fn a_name_that_swallowed_a_secret_is_hidden_with_it() {
+        let found = redacted(r#"{"{\"password\":\"hunter2\"}":"","password: hunter2\n":1}"#);
+        assert_eq!(
+            found.text,
+            r#"{"[REDACTED]":"[REDACTED]","[REDACTED]":"[REDACTED]"}"#
+        );
+        assert_eq!(found.redacted, ["/request/[REDACTED]"]);
+
+        let long = redacted(&format!(r#"{{"password {}":1}}"#, "hunter2 ".repeat(40)));
+        assert!(!long.text.contains("hunter2") && long.truncated.is_empty());
+    }
+
+    #[test]
+    fn what_lies_too_deep_is_cut_and_the_rest_is_kept() {
+        let limits = Limits {
+            depth: 2,
+            ..Limits::default()
+        };
+        let found = limited(
+            limits,
+            r#"{"a":[1,{"b": [2] },[ ],3],"c":{"d":{}},"pin":[[[]]]}"#,
+        );
+        assert_eq!(
+            found.text,
+            r#"{"a":[1,"[TRUNCATED]","[TRUNCATED]",3],"c":{"d":"[TRUNCATED]"},"pin":"[REDACTED]"}"#
+        );
+        let cuts: Vec<_> = found
+            .truncated
+            .iter()
+            .map(|cut| (cut.path.as_str(), cut.bytes))
+            .collect();
+        assert_eq!(
+            cuts,
+            [
+                ("/request/a/1", 9),
+                ("/request/a/2", 2),
+                ("/request/c/d", 2)
+            ]
+        );
+        assert_eq!(found.redacted, ["/request/pin"]);
+    }
+
+    #[test]
+    fn the_hash_of_what_lies_too_deep_does_not_depend_on_its_secrets() {
+        let limits = Limits {
+            depth: 1,
+            ..Limits::default()
+        };
+        let one = limited(limits.clone(), r#"[{"pin":1234,"a":[{"b":1}]}]"#);
+        let other = limited(limits.clone(), r#"[{"pin":[99],"a":[{"b":1}]}]"#);
+        let visibly_other = limited(limits, r#"[{"pin":1234,"a":[{"b":2}]}]"#);
+        assert_eq!(one, other);
+        assert_ne!(one, visibly_other);
+        assert!(one.redacted.is_empty());
+    }
+
+    #[test]
+    fn sixty_thousand_levels_are_cut_and_not_lost() {
+        for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+            let text = format!("{}1{}", open.repeat(60_000), close.repeat(60_000));
+            let found = redacted(&text);
+            assert_eq!(
+                found.text,
+                format!("{}\"[TRUNCATED]\"{}", open.repeat(32), close.repeat(32))
+            );
+            assert_eq!(
+                found.truncated[0].bytes as usize,
+                text.len() - 32 * (open.len() + close.len())
+            );
+        }
+        let hidden = redacted(&format!(
+            r#"{{"pin":{}{}}}"#,
+            "[".repeat(60_000),
+            "]".repeat(60_000)
+        ));
+        assert_eq!(hidden.text, r#"{"pin":"[REDACTED]"}"#);
+    }
+
+    #[test]
+    fn what_is_not_json_is_refused_even_inside_of_a_secret() {
+        let json = |text: &[u8]| Redactor::default().json("/request", text);
+        assert_eq!(json(b"\"\xff\""), Err(InvalidJson { offset: 1 }));
+        assert_eq!(json(br#"{"pin":[1,}"#), Err(InvalidJson { offset: 10 }));
+        assert_eq!(json(b""), Err(InvalidJson { offset: 0 }));
+    }
+}

@@ -1,1 +1,319 @@
+//! What must hold for every input, tried with many.
 
+use proptest::prelude::*;
+use serde::de::IgnoredAny;
+
+use super::{Limits, NameRules, REDACTED, Redacted, Redactor};
+
+/// A value of the tests' own, because `serde_json::Value` forgets the text of
+/// numbers and repeated names.
+#[derive(Clone, Debug)]
+enum Json {
+    Literal(String),
+    Array(Vec<Json>),
+    Object(Vec<(String, Json)>),
+}
+
+impl Json {
+    /// Written with `space` wherever the grammar allows whitespace.
+    fn write(&self, space: &str) -> String {
+        let list = |open: char, items: Vec<String>, close: char| {
+            let items = items.join(&format!("{space},{space}"));
+            format!("{open}{space}{items}{space}{close}")
+        };
+        match self {
+            Self::Literal(text) => text.clone(),
+            Self::Array(items) => list(
+                '[',
+                items.iter().map(|item| item.write(space)).collect(),
+                ']',
+            ),
+            Self::Object(members) => {
+                let member = |(name, value): &(String, Json)| {
+                    format!("{name}{space}:{space}{}", value.write(space))
+                };
+                list('{', members.iter().map(member).collect(), '}')
+            }
+        }
+    }
+
+    fn is_harmless(&self) -> bool {
+        match self {
+            Self::Literal(_) => true,
+            Self::Array(items) => items.iter().all(Self::is_harmless),
+            Self::Object(members) => members.iter().all(|(name, value)| {
+                let name: String = serde_json::from_str(name).unwrap();
+                !NameRules::default().hides(&name) && value.is_harmless()
+            }),
+        }
+    }
+
+    /// Puts a member somewhere inside, as `path` chooses.
+    fn plant(&mut self, path: &[usize], member: (String, Json)) {
+        let (turn, path) = path
+            .split_first()
+            .map_or((0, path), |(turn, path)| (*turn, path));
+        match self {
+            Self::Array(items) if !items.is_empty() && !path.is_empty() => {
+                let index = turn % items.len();
+                items[index].plant(path, member);
+            }
+            Self::Object(members) if !members.is_empty() && !path.is_empty() => {
+                let index = turn % members.len();
+                members[index].1.plant(path, member);
+            }
+            Self::Object(members) => members.insert(turn % (members.len() + 1), member),
+            other => *other = Self::Object(vec![("\"was\"".to_owned(), other.clone()), member]),
+        }
+    }
+}
+
+fn string() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        6 => "[ -!#-\\[\\]-~]{0,9}",
+        1 => "[é€😀\u{7f}\u{2028}]",
+        1 => r#"\\["\\/bfnrt]"#,
+        1 => r"\\u00[1-9a-f]{2}",
+        1 => Just(r"\ud83d\ude00".to_owned()),
+    ];
+    prop::collection::vec(piece, 0..4).prop_map(|pieces| format!("\"{}\"", pieces.concat()))
+}
+
+fn json(depth: u32) -> impl Strategy<Value = Json> {
+    let number = r"-?(0|[1-9][0-9]{0,20})(\.[0-9]{1,5})?([eE][+-]?[0-9]{1,4})?";
+    let word = prop::sample::select(vec!["true", "false", "null"]).prop_map(str::to_owned);
+    let literal =
+        prop_oneof![number.boxed(), word.boxed(), string().boxed()].prop_map(Json::Literal);
+    literal.prop_recursive(depth, 48, 6, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..6).prop_map(Json::Array),
+            prop::collection::vec((string(), inner), 0..6).prop_map(Json::Object),
+        ]
+    })
+}
+
+/// A secret name in one of the ways in which people, or attackers, write names.
+fn secret_name() -> impl Strategy<Value = String> {
+    const WORDS: [&[&str]; 12] = [
+        &["password"],
+        &["secret"],
+        &["access", "token"],
+        &["api", "key"],
+        &["pin"],
+        &["card", "number"],
+        &["private", "key"],
+        &["session", "id"],
+        &["ssn"],
+        &["client", "secret"],
+        &["passphrase"],
+        &["authorization"],
+    ];
+    let words = prop::sample::select(WORDS.to_vec());
+    let prefix = prop::sample::select(vec!["", "user", "new", "x", "my"]);
+    let suffix = prop::sample::select(vec!["", "2", "hash", "value"]);
+    (
+        words,
+        prefix,
+        suffix,
+        0..6_u8,
+        any::<prop::sample::Index>(),
+        any::<bool>(),
+    )
+        .prop_map(|(words, prefix, suffix, style, index, escape)| {
+            let words = [prefix]
+                .into_iter()
+                .chain(words.iter().copied())
+                .chain([suffix]);
+            let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+            let name = match style {
+                0 => words.join("_"),
+                1 => words.join("-").to_uppercase(),
+                2 => words.join("."),
+                3 => words.join(" "),
+                4 => words.iter().copied().map(capitalised).collect(),
+                _ => words.join("\u{200b}_"),
+            };
+            if !escape {
+                return name;
+            }
+            let characters: Vec<char> = name.chars().collect();
+            let chosen = index.index(characters.len());
+            let escaped = |(at, character): (usize, &char)| {
+                if at == chosen {
+                    format!("\\u{:04x}", u32::from(*character))
+                } else {
+                    character.to_string()
+                }
+            };
+            characters.iter().enumerate().map(escaped).collect()
+        })
+}
+
+fn capitalised(word: &str) -> String {
+    word.char_indices()
+        .map(|(at, character)| {
+            if at == 0 {
+                character.to_ascii_uppercase()
+            } else {
+                character
+            }
+        })
+        .collect()
+}
+
+fn depth(text: &str) -> usize {
+    let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => depth += 1,
+            b']' | b'}' if !in_string => depth -= 1,
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
+
+const CANARY: &str = "c4n4ry";
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(192))]
+
+    #[test]
+    fn harmless_json_is_only_compacted(json in json(6), space in "[ \t\r\n]{0,2}") {
+        prop_assume!(json.is_harmless());
+        let found = Redactor::default().json("/request", json.write(&space)).unwrap();
+        prop_assert_eq!(found, Redacted { text: json.write(""), ..Redacted::default() });
+    }
+
+    #[test]
+    fn a_secret_planted_anywhere_never_comes_out(
+        mut json in json(4),
+        name in secret_name(),
+        path in prop::collection::vec(any::<usize>(), 0..5),
+        value in prop_oneof![
+            Just(format!("\"{CANARY}\"")),
+            Just(format!("[0,{{\"{CANARY}\":\"{CANARY}\"}}]")),
+            Just("428190427.5".to_owned()),
+        ],
+        depth in 0..6_usize,
+    ) {
+        json.plant(&path, (format!("\"{name}\""), Json::Literal(value)));
+        let limits = Limits { depth, ..Limits::default() };
+        let found = Redactor::new(NameRules::default(), limits).json("/request", json.write(" ")).unwrap();
+        prop_assert!(!found.text.contains(CANARY) && !found.text.contains("428190427"), "{}", found.text);
+        prop_assert!(found.text.contains(REDACTED) || !found.truncated.is_empty());
+    }
+
+    #[test]
+    fn a_secret_in_a_form_or_query_never_comes_out(
+        name in secret_name().prop_filter("escapes are for JSON", |name| !name.contains('\\')),
+        before in "[a-z=&;?%+]{0,12}",
+        encode in any::<u16>(),
+    ) {
+        let encoded: String = name.bytes().enumerate().map(|(at, byte)| {
+            if !byte.is_ascii_alphanumeric() || encode >> (at % 16) & 1 == 1 { format!("%{byte:02X}") } else { char::from(byte).to_string() }
+        }).collect();
+        let query = format!("{before}&{encoded}={CANARY}&last=1");
+        let redactor = Redactor::default();
+        let found = redactor.query("/http/query", &query);
+        prop_assert!(!found.text.contains(CANARY) && found.text.ends_with("&last=1"), "{}", found.text);
+        let found = redactor.form("/request", query.as_bytes());
+        prop_assert!(!found.text.contains(CANARY), "{}", found.text);
+        prop_assert!(serde_json::from_str::<IgnoredAny>(&found.text).is_ok(), "{}", found.text);
+    }
+
+    #[test]
+    fn whatever_comes_out_is_json_within_the_limits(
+        json in json(8),
+        depth_limit in 0..5_usize,
+        string_bytes in 0..12_usize,
+        name_bytes in 0..6_usize,
+        findings in 0..4_usize,
+    ) {
+        let limits = Limits { depth: depth_limit, string_bytes, name_bytes, findings, ..Limits::default() };
+        let redactor = Redactor::new(NameRules::default(), limits);
+        let text = json.write("");
+        let found = redactor.json("/request", &text).unwrap();
+        prop_assert!(serde_json::from_str::<IgnoredAny>(&found.text).is_ok(), "{}", found.text);
+        prop_assert!(depth(&found.text) <= depth_limit);
+        prop_assert!(found.redacted.len() <= findings + 1 && found.truncated.len() <= findings + 1);
+        for cut in &found.truncated {
+            prop_assert_eq!(cut.sha256.len(), 64);
+        }
+    }
+
+    #[test]
+    fn bodies_are_valid_exactly_when_serde_json_says_so(
+        json in json(5),
+        mutations in prop::collection::vec((any::<prop::sample::Index>(), prop::sample::select(&b"[]{}\",:\\0123.eE+-u/tn \n\0\xff\xc3"[..]), any::<bool>()), 0..4),
+    ) {
+        let mut bytes = json.write(" ").into_bytes();
+        for (index, byte, insert) in mutations {
+            let at = index.index(bytes.len());
+            if insert { bytes.insert(at, byte) } else { bytes[at] = byte }
+        }
+        let expected = str::from_utf8(&bytes).is_ok() && serde_json::from_slice::<IgnoredAny>(&bytes).is_ok();
+        let found = Redactor::default().json("", &bytes);
+        prop_assert_eq!(found.is_ok(), expected, "{:?}", String::from_utf8_lossy(&bytes));
+    }
+
+    #[test]
+    fn strings_without_a_need_to_change_are_kept(text in "\\PC{0,40}") {
+        prop_assert_eq!(Redactor::default().text("/http/path", &text).text, text);
+    }
+
+    #[test]
+    fn what_comes_out_is_at_most_six_times_as_long(body in prop::collection::vec(any::<u8>(), 0..200)) {
+        let redactor = Redactor::default();
+        let room = 6 * body.len() + 32;
+        prop_assert!(redactor.form("", &body).text.len() <= room);
+        prop_assert!(redactor.query("", &String::from_utf8_lossy(&body)).text.len() <= 3 * room);
+    }
+}
+
+#[test]
+fn hostile_bodies_are_redacted_in_linear_time_and_space() {
+    let repeat = |piece: &str| piece.repeat(65_536 / piece.len());
+    let deep = "[".repeat(31);
+    let bodies = [
+        format!("[{}0]", repeat("[],")),
+        format!("{deep}[{}0]{}", repeat("[],"), "]".repeat(31)),
+        format!("{{{}\"a\":0}}", repeat("\"pin\":1,")),
+        format!(
+            "{{\"{}\":{{{}\"a\":0}}}}",
+            "n".repeat(255),
+            repeat("\"pin\":1,")
+        ),
+        format!("\"{}\"", repeat("\\ud800")),
+        format!("{{\"{}\":0}}", repeat("secretary")),
+        format!("{{\"{}\":0}}", repeat("a_")),
+        format!("{{\"{}\":0}}", repeat("A\u{200b}")),
+        format!("{{{}\"a\":0}}", repeat("\"\":[{\"pin\":0}],")),
+    ];
+    for body in bodies {
+        let found = Redactor::default().json("/request", &body).unwrap();
+        assert!(found.text.len() <= 6 * body.len());
+        let reported: usize = found.redacted.iter().map(String::len).sum();
+        assert!(reported <= 129 * (1024 + "/request".len()));
+    }
+    for pair in ["pin=1&", "a;", "?", "a=1;b=2;", "%00&", "&", "pin=&"] {
+        let body = repeat(pair);
+        let found = Redactor::default().form("/request", body.as_bytes());
+        assert!(found.text.len() <= 6 * body.len());
+    }
+}
+
+#[test]
+fn nul_in_a_plain_string_is_replaced_and_a_long_one_cut() {
+    let found = Redactor::default().text("/client/user_agent", &format!("a\0{}", "é".repeat(5000)));
+    assert_eq!(
+        found.text,
+        format!("a\u{fffd}{}…[TRUNCATED]", "é".repeat(4094))
+    );
+    assert_eq!(found.truncated[0].path, "/client/user_agent");
+    assert_eq!(found.truncated[0].bytes, 10_004);
+}
