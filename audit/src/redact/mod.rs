@@ -203,8 +203,9 @@ pub struct Truncated {
     pub path: String,
     /// How many bytes would have stood there without the limit.
     pub bytes: u64,
-    /// SHA-256 of those bytes, in hexadecimal.
-    pub sha256: String,
+    /// SHA-256 of those bytes, in hexadecimal; `None` where the bytes were not all
+    /// seen, or where a hash would tell too much.
+    pub sha256: Option<String>,
 }
 
 /// How much of a payload a record keeps.

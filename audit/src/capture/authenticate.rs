@@ -1,0 +1,96 @@
+//! Who makes a request, by the service's own authentication.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
+
+use crate::handle::Audit;
+use crate::problem::{INTERNAL_ERROR, MISSING_CREDENTIALS, Problem};
+use crate::record::Actor;
+
+/// A service's own way to tell who makes a request.
+///
+/// It is asked once for each request, before the handler's arguments are
+/// extracted. A request it refuses is recorded as an attempt by nobody known;
+/// whether that is enough to go on is for the handler to say, by taking an
+/// [`Actor`] as an argument or not.
+///
+/// What needs time, such as a session in a store, belongs into a middleware that
+/// leaves the actor in the request's extensions, where [`FromExtensions`] finds
+/// it.
+///
+/// ```
+/// use actix_web::HttpRequest;
+/// use audit::problem::{MISSING_CREDENTIALS, Problem};
+/// use audit::{Actor, Authenticate};
+///
+/// /// Behind a gateway that has authenticated everybody already.
+/// struct GatewayHeader;
+///
+/// impl Authenticate for GatewayHeader {
+///     fn authenticate(&self, request: &HttpRequest) -> Result<Actor, Problem> {
+///         let user = request.headers().get("x-user").and_then(|user| user.to_str().ok());
+///         user.map(|user| Actor::user(user, "gateway"))
+///             .ok_or_else(|| Problem::new(&MISSING_CREDENTIALS, "Come through the gateway."))
+///     }
+/// }
+/// ```
+pub trait Authenticate: Send + Sync + 'static {
+    /// Tells who makes the request.
+    ///
+    /// # Errors
+    ///
+    /// A problem of status 401 that says what the credentials should be. It
+    /// reaches the client, so it must not say what exactly was wrong with a
+    /// signature or a password.
+    fn authenticate(&self, request: &HttpRequest) -> Result<Actor, Problem>;
+}
+
+/// Takes the [`Actor`] that a middleware has left in the request's extensions.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FromExtensions;
+
+impl Authenticate for FromExtensions {
+    fn authenticate(&self, request: &HttpRequest) -> Result<Actor, Problem> {
+        request
+            .extensions()
+            .get::<Actor>()
+            .cloned()
+            .ok_or_else(|| Problem::new(&MISSING_CREDENTIALS, "Sign in and try again."))
+    }
+}
+
+/// The answer for one request, so that the record and the handler's argument
+/// cannot disagree and a signature is checked once.
+#[derive(Clone)]
+struct Identity(Result<Actor, Problem>);
+
+pub(super) fn identify(audit: &Audit, request: &HttpRequest) -> Result<Actor, Problem> {
+    if let Some(Identity(known)) = request.extensions().get::<Identity>() {
+        return known.clone();
+    }
+    let identity = audit.authenticate(request);
+    request.extensions_mut().insert(Identity(identity.clone()));
+    identity
+}
+
+/// As an argument of a handler, an actor demands authentication: requests
+/// without it are answered with 401.
+impl FromRequest for Actor {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(match request.app_data::<Audit>() {
+            Some(audit) => identify(audit, request),
+            None => {
+                tracing::error!("no Audit in the app's data: add `.app_data(audit.clone())` to the App");
+                Err(Problem::new(
+                    &INTERNAL_ERROR,
+                    "The service is put together wrongly; its log says how.",
+                ))
+            }
+        })
+    }
+}
