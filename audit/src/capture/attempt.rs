@@ -14,7 +14,7 @@ use super::authenticate::identify;
 use super::body::BodyCopy;
 use super::request_id::{RequestId, trace_id};
 use super::scope::AuditScope;
-use super::{Capture, Spec};
+use super::Spec;
 use crate::handle::Audit;
 use crate::journal::{Permit, Refusal};
 use crate::problem::Code;

@@ -186,7 +186,7 @@ mod tests {
             .chunks(7)
             .map(|chunk| Ok(Bytes::copy_from_slice(chunk)))
             .collect();
-        let mut payload = Payload::Stream {
+        let mut payload: Payload = Payload::Stream {
             payload: Box::pin(futures_util::stream::iter(chunks)),
         };
         let copy = BodyCopy::of(&headers(content_type), &mut payload, LIMIT_BYTES).unwrap();

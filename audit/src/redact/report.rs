@@ -148,7 +148,7 @@ impl Fingerprint {
         Truncated {
             path,
             bytes: self.bytes,
-            sha256,
+            sha256: Some(sha256),
         }
     }
 }
@@ -204,7 +204,7 @@ mod tests {
         assert_eq!(redacted.truncated[2].bytes, 2);
         // printf cd | sha256sum
         let hash = "21e721c35a5823fdb452fa2f9f0a612c74fb952e06927489c6b27a43b817bed4";
-        assert_eq!(redacted.truncated[2].sha256, hash);
+        assert_eq!(redacted.truncated[2].sha256.as_deref(), Some(hash));
     }
 
     #[test]

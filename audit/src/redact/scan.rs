@@ -386,7 +386,7 @@ mod tests {
         // printf abcde | sha256sum
         let hash = "36bbe50ed96841d10443bcb670d6554f0a34b761be67ec9c4a8ad2c0c44ca42c";
         assert_eq!(
-            (found.truncated[1].bytes, found.truncated[1].sha256.as_str()),
+            (found.truncated[1].bytes, found.truncated[1].sha256.as_deref().unwrap()),
             (5, hash)
         );
     }
