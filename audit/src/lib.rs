@@ -1,13 +1,79 @@
-//! An audit trail for Actix-web services.
+//! An audit trail for Actix-web services: every attempt to use an annotated
+//! handler becomes a redacted, queryable, append-only record in Postgres.
+//!
+//! ```no_run
+//! use actix_web::{App, HttpResponse, HttpServer, post, web::Json};
+//! use audit::{Actor, Audit, audited};
+//! use serde_json::Value;
+//!
+//! #[post("/items/")]
+//! #[audited(action = "create_item", resource = "item")]
+//! async fn create_item(actor: Actor, item: Json<Value>) -> HttpResponse {
+//!     HttpResponse::Created().json(item)
+//! }
+//!
+//! #[actix_web::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let url = "postgresql://localhost/shop";
+//!     audit::migrate(url, None)?;
+//!     let audit = Audit::builder("shop", url).start()?;
+//!     let app_audit = audit.clone();
+//!     HttpServer::new(move || {
+//!         App::new()
+//!             .app_data(app_audit.clone())
+//!             .service(create_item)
+//!             .configure(audit::routes::configure)
+//!     })
+//!     .bind(("127.0.0.1", 8000))?
+//!     .run()
+//!     .await?;
+//!     audit.drain(std::time::Duration::from_secs(10));
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # The way of a record
+//!
+//! ```text
+//! request ─▶ capture ─▶ redact ─▶ journal ─▶ writer ─▶ postgres ─▶ routes
+//! ```
+//!
+//! The modules stand in this order. A room knows those downstream of it by their
+//! narrow hand-off and nothing of those upstream.
 
+// The routes of this crate are annotated like anybody else's, and what the macro
+// writes begins with `::audit`.
 extern crate self as audit;
 
-pub mod problem;
 pub mod record;
 pub mod redact;
+
 mod capture;
-mod handle;
 mod journal;
-mod log_gate;
-mod postgres;
 mod writer;
+
+mod postgres;
+
+pub mod routes;
+
+mod handle;
+#[cfg(feature = "jwt")]
+pub mod jwt;
+mod log_gate;
+pub mod problem;
+
+pub use audit_macros::audited;
+pub use capture::{AuditScope, Authenticate, FromExtensions, RequestId, request_id};
+pub use handle::{Audit, AuditBuilder};
+pub use journal::Capacity;
+pub use postgres::{MigrateError, bounded_url, migrate};
+pub use problem::Problem;
+pub use record::{Actor, ActorKind, Outcome, Record};
+
+/// What `#[audited]` expands to. It may change without notice.
+#[doc(hidden)]
+pub mod __private {
+    pub use actix_web::HttpResponse;
+
+    pub use crate::capture::{Call, Capture, Spec, say_resource_id};
+}

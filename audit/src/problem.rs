@@ -62,8 +62,6 @@ pub const INVALID_CURSOR: Kind = Kind::new(400, "invalid_cursor", "The cursor is
 pub const UNKNOWN_PARAMETER: Kind = Kind::new(400, "unknown_parameter", "A query parameter is unknown");
 /// A query parameter whose value cannot be understood.
 pub const INVALID_PARAMETER: Kind = Kind::new(400, "invalid_parameter", "A query parameter is not valid");
-/// A path that names something in a form that does not exist.
-pub const INVALID_PATH: Kind = Kind::new(404, "not_found", "Nothing is found at this path");
 /// The request says not who makes it.
 pub const MISSING_CREDENTIALS: Kind = Kind::new(401, "missing_credentials", "Authentication is required");
 /// The credentials are not accepted.
@@ -74,11 +72,17 @@ pub const EXPIRED_CREDENTIALS: Kind = Kind::new(401, "expired_credentials", "The
 pub const FORBIDDEN: Kind = Kind::new(403, "forbidden", "The actor is not allowed to do this");
 /// There is no such record.
 pub const RECORD_NOT_FOUND: Kind = Kind::new(404, "record_not_found", "There is no such audit record");
+/// There is nothing at this path.
+pub const NOT_FOUND: Kind = Kind::new(404, "not_found", "There is nothing at this path");
+/// What is at this path cannot be used in this way.
+pub const METHOD_NOT_ALLOWED: Kind = Kind::new(405, "method_not_allowed", "The method is not possible here");
 /// The handler panicked, or the service is put together wrongly.
 pub const INTERNAL_ERROR: Kind = Kind::new(500, "internal_error", "The service made a mistake");
 /// There is no room to record the attempt, so it is not made.
 pub const AUDIT_UNAVAILABLE: Kind =
     Kind::new(503, "audit_unavailable", "The attempt cannot be recorded, so it was not made");
+/// The query asked for more than can be answered in time.
+pub const QUERY_TIMED_OUT: Kind = Kind::new(503, "query_timed_out", "The query took too long");
 /// The store cannot be asked at the moment.
 pub const STORE_UNAVAILABLE: Kind = Kind::new(503, "store_unavailable", "The store cannot be reached");
 

@@ -6,7 +6,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 
 use crate::handle::Audit;
-use crate::problem::{INTERNAL_ERROR, MISSING_CREDENTIALS, Problem};
+use crate::problem::{AUDIT_UNAVAILABLE, MISSING_CREDENTIALS, Problem};
 use crate::record::Actor;
 
 /// A service's own way to tell who makes a request.
@@ -82,15 +82,31 @@ impl FromRequest for Actor {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(match request.app_data::<Audit>() {
-            Some(audit) => identify(audit, request),
-            None => {
-                tracing::error!("no Audit in the app's data: add `.app_data(audit.clone())` to the App");
-                Err(Problem::new(
-                    &INTERNAL_ERROR,
-                    "The service is put together wrongly; its log says how.",
-                ))
-            }
-        })
+        ready(from_app(request).and_then(|audit| identify(audit, request)))
     }
+}
+
+/// The audit trail that the app holds in its data.
+impl FromRequest for Audit {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(from_app(request).cloned())
+    }
+}
+
+/// The app's audit trail, or the answer of a service without one: it refuses,
+/// because an attempt that nobody can record must not be made.
+pub(super) fn from_app(request: &HttpRequest) -> Result<&Audit, Problem> {
+    request.app_data::<Audit>().ok_or_else(|| {
+        tracing::error!(
+            path = request.path(),
+            "no Audit in the app's data, so the request is refused: add `.app_data(audit.clone())` to the App"
+        );
+        Problem::new(
+            &AUDIT_UNAVAILABLE,
+            "The service is put together wrongly; its log says how.",
+        )
+    })
 }

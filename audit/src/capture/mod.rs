@@ -36,11 +36,11 @@ use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, Responder, Respon
 use futures_util::FutureExt as _;
 
 use attempt::Attempt;
+use authenticate::from_app;
 pub use authenticate::{Authenticate, FromExtensions};
 pub use request_id::RequestId;
 pub use scope::{AuditScope, say_resource_id};
 
-use crate::handle::Audit;
 use crate::journal::Refusal;
 use crate::problem::{AUDIT_UNAVAILABLE, INTERNAL_ERROR, Problem};
 
@@ -140,16 +140,7 @@ impl<Arguments: FromRequest + 'static> Call<Arguments> {
 const PANIC_DETAIL: &str = "Tell the service's operators the X-Request-Id of this response.";
 
 fn begin(spec: &'static Spec, request: &HttpRequest) -> Result<Attempt, Problem> {
-    let Some(audit) = request.app_data::<Audit>() else {
-        tracing::error!(
-            action = spec.action,
-            "no Audit in the app's data, so the attempt is refused: add `.app_data(audit.clone())` to the App"
-        );
-        return Err(Problem::new(
-            &AUDIT_UNAVAILABLE,
-            "The service is put together wrongly; its log says how.",
-        ));
-    };
+    let audit = from_app(request)?;
     Attempt::begin(audit, spec, request).map_err(|refusal| {
         audit.refused(spec.action, refusal);
         let detail = match refusal {

@@ -1,0 +1,179 @@
+//! `GET /audit/records` and `GET /audit/records/{id}`.
+
+use std::fmt::Write as _;
+
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LINK};
+use actix_web::web::{self, Path};
+use actix_web::{HttpRequest, HttpResponse};
+use chrono::Utc;
+use uuid::Uuid;
+
+use super::cursor;
+use super::filter;
+use super::reader::Reader;
+use crate::AuditScope;
+use crate::audited;
+use crate::handle::Audit;
+use crate::postgres::{Page, QueryError};
+use crate::problem::{INTERNAL_ERROR, Problem, QUERY_TIMED_OUT, RECORD_NOT_FOUND, STORE_UNAVAILABLE};
+
+/// Find records, a page at a time, newest first unless told otherwise.
+///
+/// Each parameter may repeat, meaning *or*; different parameters mean *and*.
+#[cfg_attr(feature = "openapi", utoipa::path(
+    get,
+    path = "/audit/records",
+    operation_id = "list_audit_records",
+    tag = "audit",
+    params(
+        ("actor" = Option<Vec<String>>, Query, description = "Id of the actor", example = json!(["alice"])),
+        ("action" = Option<Vec<String>>, Query, description = "Name of the action; a trailing `*` makes it a prefix", example = json!(["create_*"])),
+        ("resource_type" = Option<Vec<String>>, Query, description = "Type of the thing acted on", example = json!(["item"])),
+        ("resource_id" = Option<Vec<String>>, Query, description = "Id of the thing acted on"),
+        ("outcome" = Option<Vec<crate::record::Outcome>>, Query, description = "How the attempt ended"),
+        ("status" = Option<Vec<String>>, Query, description = "Status of the response, or its class", example = json!(["404", "5xx"])),
+        ("method" = Option<Vec<String>>, Query, description = "Method of the request", example = json!(["POST"])),
+        ("route" = Option<Vec<String>>, Query, description = "Pattern of the route", example = json!(["/items/{item_id}"])),
+        ("ip" = Option<Vec<String>>, Query, description = "Address or network of the client", example = json!(["192.0.2.0/24"])),
+        ("request_id" = Option<Vec<String>>, Query, description = "The `X-Request-Id` of the response"),
+        ("trace_id" = Option<Vec<String>>, Query, description = "Trace id of the request's `traceparent`"),
+        ("from" = Option<String>, Query, description = "Not before: a time (RFC 3339), a day, or an age such as `-24h`", example = "-24h"),
+        ("to" = Option<String>, Query, description = "Before, written like `from`", example = "2026-11-25T00:00:00Z"),
+        ("order" = Option<String>, Query, description = "`desc` (newest first) or `asc`", example = "desc"),
+        ("limit" = Option<u16>, Query, description = "Records on a page, 50 by default", minimum = 1, maximum = 1000),
+        ("cursor" = Option<String>, Query, description = "The `next` of the page before"),
+    ),
+    responses(
+        (status = 200, description = "A page of records; the `Link` header leads to the next one", body = RecordPage),
+        (status = 400, description = "A parameter is unknown or not valid", body = inline(crate::problem::Document<'static>), content_type = "application/problem+json"),
+        (status = 401, description = "Authentication is missing or not valid", body = inline(crate::problem::Document<'static>), content_type = "application/problem+json"),
+        (status = 403, description = "The actor may not read the trail", body = inline(crate::problem::Document<'static>), content_type = "application/problem+json"),
+        (status = 503, description = "The store cannot be reached, or the query took too long", body = inline(crate::problem::Document<'static>), content_type = "application/problem+json"),
+    ),
+    security(("bearer" = [])),
+))]
+#[audited(action = "read_audit_records", resource = "audit_record", capture = "metadata")]
+pub(super) async fn list(_: Reader, audit: Audit, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let filter = filter::parse(request.query_string(), Utc::now())?;
+    let order = filter.order;
+    let page = ask(move || audit.store().find(&filter)).await?;
+    let next = page.next.map(|position| cursor::encode(position, order));
+
+    let mut response = HttpResponse::Ok();
+    response
+        .insert_header((CONTENT_TYPE, "application/json"))
+        .insert_header((CACHE_CONTROL, "no-store"));
+    if let Some(next) = &next {
+        response.insert_header((LINK, link_to_next(&request, next)));
+    }
+    Ok(response.body(page_body(&page, next.as_deref())))
+}
+
+/// Get one record by its id.
+///
+/// The body is the record's canonical bytes, and `ETag` their digest: SHA-256 over
+/// a zero byte and the body, in hexadecimal.
+#[cfg_attr(feature = "openapi", utoipa::path(
+    get,
+    path = "/audit/records/{id}",
+    operation_id = "get_audit_record",
+    tag = "audit",
+    params(("id" = Uuid, Path, description = "Id of the record")),
+    responses(
+        (status = 200, description = "The record", body = crate::record::Record, headers(("ETag" = String, description = "The record's digest"))),
+        (status = 304, description = "The client has the record already, by `If-None-Match`"),
+        (status = 401, description = "Authentication is missing or not valid", body = inline(crate::problem::Document<'static>), content_type = "application/problem+json"),
+        (status = 403, description = "The actor may not read the trail", body = inline(crate::problem::Document<'static>), content_type = "application/problem+json"),
+        (status = 404, description = "There is no such record", body = inline(crate::problem::Document<'static>), content_type = "application/problem+json"),
+        (status = 503, description = "The store cannot be reached", body = inline(crate::problem::Document<'static>), content_type = "application/problem+json"),
+    ),
+    security(("bearer" = [])),
+))]
+#[audited(action = "read_audit_record", resource = "audit_record", capture = "metadata")]
+pub(super) async fn get(
+    _: Reader,
+    audit: Audit,
+    id: Path<String>,
+    scope: AuditScope,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    scope.resource_id(&id);
+    let not_found = || Problem::new(&RECORD_NOT_FOUND, "Records are found by the `id` that /audit/records shows.");
+    let id = Uuid::try_parse(&id).map_err(|_| not_found())?;
+    let found = ask(move || audit.store().get(id)).await?.ok_or_else(not_found)?;
+
+    let digest: String = found.digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let etag = format!("\"{digest}\"");
+    let known = request.headers().get(IF_NONE_MATCH);
+    if known.is_some_and(|known| known.as_bytes() == etag.as_bytes()) {
+        return Ok(HttpResponse::NotModified().insert_header((ETAG, etag)).finish());
+    }
+    Ok(HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "application/json"))
+        .insert_header((CACHE_CONTROL, "private, no-cache"))
+        .insert_header((ETAG, etag))
+        .body(found.canonical))
+}
+
+/// What `GET /audit/records` answers.
+#[cfg(feature = "openapi")]
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "the body is put together from canonical bytes; this only describes it")]
+pub(super) struct RecordPage {
+    records: Vec<crate::record::Record>,
+    /// The cursor of the next page, or null on the last one.
+    next: Option<String>,
+}
+
+/// Asks the store on a thread that may wait.
+async fn ask<T: Send + 'static>(
+    question: impl FnOnce() -> Result<T, QueryError> + Send + 'static,
+) -> Result<T, Problem> {
+    let answer = web::block(question).await.unwrap_or(Err(QueryError::Failed));
+    answer.map_err(|error| match error {
+        QueryError::Unavailable => Problem::new(&STORE_UNAVAILABLE, "Try again in a moment.")
+            .with_retry_after(std::time::Duration::from_secs(2)),
+        QueryError::TimedOut => Problem::new(
+            &QUERY_TIMED_OUT,
+            "Narrow it by time with `from` and `to`, or by actor or action.",
+        ),
+        QueryError::Failed => Problem::new(
+            &INTERNAL_ERROR,
+            "Tell the service's operators the X-Request-Id of this response.",
+        ),
+    })
+}
+
+/// The records' canonical bytes, side by side: they are not parsed again, so what
+/// a client reads is what was hashed.
+fn page_body(page: &Page, next: Option<&str>) -> Vec<u8> {
+    let bytes: usize = page.records.iter().map(|record| record.canonical.len() + 1).sum();
+    let mut body = Vec::with_capacity(bytes + 64);
+    body.extend_from_slice(b"{\"records\":[");
+    for (number, record) in page.records.iter().enumerate() {
+        if number > 0 {
+            body.push(b',');
+        }
+        body.extend_from_slice(&record.canonical);
+    }
+    body.extend_from_slice(b"],\"next\":");
+    match next {
+        // A cursor is base64url, in which nothing needs an escape.
+        Some(next) => body.extend_from_slice(format!("\"{next}\"").as_bytes()),
+        None => body.extend_from_slice(b"null"),
+    }
+    body.push(b'}');
+    body
+}
+
+/// The same query with the cursor of the next page ([RFC 8288](https://www.rfc-editor.org/rfc/rfc8288)).
+fn link_to_next(request: &HttpRequest, next: &str) -> String {
+    let query = form_urlencoded::parse(request.query_string().as_bytes()).filter(|(name, _)| name != "cursor");
+    let query = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(query)
+        .append_pair("cursor", next)
+        .finish();
+    let mut link = String::new();
+    let _ = write!(link, "<{}?{query}>; rel=\"next\"", request.path());
+    link
+}
