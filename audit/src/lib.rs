@@ -61,6 +61,8 @@ mod handle;
 pub mod jwt;
 mod log_gate;
 pub mod problem;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use audit_macros::audited;
 pub use capture::{AuditScope, Authenticate, FromExtensions, RequestId, request_id};

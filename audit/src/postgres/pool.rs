@@ -94,19 +94,23 @@ impl Prepared {
             "SET statement_timeout = {}; SET default_transaction_read_only = {read_only}; SET timezone = 'UTC'",
             statement_timeout.as_millis(),
         ))?;
-        if let Err(error) = connection.batch_execute(&format!("SET ROLE {role}")) {
-            // Before the migrations there is no role, and a connection made then
-            // would keep its owner's rights for as long as it lives.
-            if !is_migrated(connection)? {
-                return Err(error);
-            }
-            if self.warned.admit().is_some() {
-                tracing::warn!(
-                    role,
-                    "the role cannot be taken on, so connections keep the rights of their owner: \
-                     create the role, grant it to the owner, and restart"
-                );
-            }
+        if !is_migrated(connection)? {
+            // Not yet, perhaps. A connection made now could keep its owner's
+            // rights for as long as it lives, because the roles come with the
+            // tables.
+            return Err(diesel::result::Error::QueryBuilderError(
+                "there is no table audit_records yet: the migrations have not run".into(),
+            ));
+        }
+        if let Err(error) = connection.batch_execute(&format!("SET ROLE {role}"))
+            && self.warned.admit().is_some()
+        {
+            tracing::warn!(
+                role,
+                %error,
+                "the role cannot be taken on, so connections keep the rights of their owner: \
+                 create the role, grant it to the owner, and restart"
+            );
         }
         Ok(())
     }

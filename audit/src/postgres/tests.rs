@@ -1,0 +1,309 @@
+//! Records through a real Postgres.
+
+use std::net::IpAddr;
+
+use chrono::{DateTime, Utc};
+use diesel::connection::SimpleConnection as _;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::{Config, TestRunner};
+use uuid::{NoContext, Timestamp};
+
+use super::*;
+use crate::record::{
+    Actor, ActorKind, Change, Client, Http, JsonText, Outcome, Record, Resource, SCHEMA, Truncated, digest,
+};
+use crate::testing::TestDatabase;
+
+fn store(database: &TestDatabase) -> Store {
+    Store::new(StoreSettings::new(database.url().to_owned()))
+}
+
+fn everything(limit: u16) -> Filter {
+    Filter {
+        limit,
+        ..Filter::default()
+    }
+}
+
+/// Text as it may arrive here: anything but NUL, which redaction replaces.
+fn text() -> impl Strategy<Value = String> {
+    proptest::string::string_regex("[^\u{0}]{0,20}").unwrap()
+}
+
+/// JSON texts that a parser and a printer would not give back as they were.
+fn json() -> impl Strategy<Value = JsonText> {
+    let leaf = prop_oneof![
+        Just("null".to_owned()),
+        Just("true".to_owned()),
+        "-?(0|[1-9][0-9]{0,30})(\\.[0-9]{1,30})?([eE][-+]?[0-9]{1,3})?",
+        text().prop_map(|text| serde_json::to_string(&text).unwrap()),
+        Just(r#""\u00e9\/\ud83d\ude00""#.to_owned()),
+    ];
+    let tree = leaf.prop_recursive(4, 32, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(|values| format!("[{}]", values.join(","))),
+            prop::collection::vec((text(), inner), 0..4).prop_map(|members| {
+                // Repeated names stay, and so does their order.
+                let members: Vec<String> = members
+                    .iter()
+                    .map(|(name, value)| format!("{}:{value}", serde_json::to_string(name).unwrap()))
+                    .collect();
+                format!("{{{}}}", members.join(","))
+            }),
+        ]
+    });
+    tree.prop_map(|text| JsonText::new(text).unwrap())
+}
+
+fn optional<T: std::fmt::Debug>(strategy: impl Strategy<Value = T>) -> impl Strategy<Value = Option<T>> {
+    prop::option::of(strategy)
+}
+
+fn address() -> impl Strategy<Value = IpAddr> {
+    prop_oneof![any::<[u8; 4]>().prop_map(IpAddr::from), any::<[u8; 16]>().prop_map(IpAddr::from)]
+}
+
+prop_compose! {
+    fn actor()(
+        kind in prop::sample::select(&[ActorKind::User, ActorKind::Service, ActorKind::System, ActorKind::Anonymous]),
+        id in optional(text()), roles in prop::collection::vec(text(), 0..4),
+        auth in optional(text()), credential in optional(text()),
+    ) -> Actor {
+        Actor { kind, id, roles, auth, credential }
+    }
+}
+
+prop_compose! {
+    fn exchange()(
+        method in text(), route in optional(text()), path in text(), query in optional(text()),
+        status in optional(100_i16..600), request_id in text(), trace_id in optional(text()),
+        ip in optional(address()), peer in optional(address()), user_agent in optional(text()),
+    ) -> (Http, Client) {
+        (Http { method, route, path, query, status, request_id, trace_id }, Client { ip, peer, user_agent })
+    }
+}
+
+prop_compose! {
+    fn resource()(kind in text(), id in optional(text())) -> Resource {
+        Resource { kind: Some(kind), id }
+    }
+}
+
+prop_compose! {
+    fn change()(path in text(), old in optional(json()), new in optional(json())) -> Change {
+        Change { path, old, new }
+    }
+}
+
+prop_compose! {
+    fn truncated()(path in text(), bytes in 0..u64::MAX, sha256 in optional(text())) -> Truncated {
+        Truncated { path, bytes, sha256 }
+    }
+}
+
+prop_compose! {
+    fn record()(
+        // From 1970 to 2100, before and after every partition.
+        micros in 0..4_102_444_800_000_000_i64,
+        numbers in any::<(i64, i64)>(),
+        names in (text(), text(), text(), optional(text())),
+        outcome in prop::sample::select(&Outcome::ALL),
+        actor in actor(), resource in optional(resource()), exchange in optional(exchange()),
+        payloads in (optional(json()), optional(json()), json()),
+        changes in prop::collection::vec(change(), 0..3),
+        findings in (prop::collection::vec(text(), 0..3), prop::collection::vec(truncated(), 0..3)),
+    ) -> Record {
+        let occurred_at = DateTime::<Utc>::from_timestamp_micros(micros).unwrap();
+        let (http, client) = exchange.unzip();
+        let (service, instance, action, reason) = names;
+        let (request, response, notes) = payloads;
+        Record {
+            id: Uuid::new_v7(Timestamp::from_unix(
+                NoContext,
+                u64::try_from(occurred_at.timestamp()).unwrap(),
+                occurred_at.timestamp_subsec_nanos(),
+            )),
+            schema: SCHEMA,
+            service, instance, seq: numbers.0, occurred_at, duration_us: numbers.1, action, outcome, reason,
+            actor, resource, http, client, request, response, changes, notes,
+            redacted: findings.0, truncated: findings.1,
+        }
+    }
+}
+
+fn sample() -> Record {
+    let mut runner = TestRunner::deterministic();
+    let mut record = record().new_tree(&mut runner).unwrap().current();
+    record.occurred_at = Utc::now();
+    record.id = Uuid::now_v7();
+    record
+}
+
+#[test]
+fn canonical_bytes_survive_the_way_through_postgres_unchanged() {
+    let database = TestDatabase::migrated(None);
+    let store = store(&database);
+    let mut runner = TestRunner::new(Config::with_cases(32));
+    let batches = prop::collection::vec(record(), 1..20);
+    runner
+        .run(&batches, |records| {
+            let entries: Vec<Entry> = records
+                .iter()
+                .map(|record| record.canonical_bytes().unwrap().into())
+                .collect();
+            store.insert(&entries).unwrap();
+            for (record, entry) in records.iter().zip(&entries) {
+                let found = store.get(record.id).unwrap().unwrap();
+                prop_assert_eq!(String::from_utf8_lossy(&found.canonical), String::from_utf8_lossy(entry));
+                prop_assert_eq!(&found.digest[..], &digest(entry)[..]);
+            }
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn a_batch_in_doubt_can_be_sent_again_and_lands_once() {
+    let database = TestDatabase::migrated(None);
+    let store = store(&database);
+    let entry: Entry = sample().canonical_bytes().unwrap().into();
+    store.insert(&[entry.clone()]).unwrap();
+    store.insert(&[entry.clone(), entry]).unwrap();
+    assert_eq!(store.find(&everything(10)).unwrap().records.len(), 1);
+}
+
+#[test]
+fn a_page_of_large_records_is_shorter_and_says_that_there_are_more() {
+    let database = TestDatabase::migrated(None);
+    let store = store(&database);
+    let large = JsonText::new(format!("\"{}\"", "x".repeat(1024 * 1024))).unwrap();
+    for _ in 0..12 {
+        let record = Record {
+            request: Some(large.clone()),
+            ..sample()
+        };
+        store.insert(&[record.canonical_bytes().unwrap().into()]).unwrap();
+    }
+    let first = store.find(&everything(100)).unwrap();
+    assert!(first.records.len() < 12, "{}", first.records.len());
+    let rest = store
+        .find(&Filter {
+            after: first.next,
+            ..everything(100)
+        })
+        .unwrap();
+    assert_eq!(first.records.len() + rest.records.len(), 12);
+    assert_eq!(rest.next, None);
+}
+
+#[test]
+fn stored_records_can_be_neither_changed_nor_removed_not_even_by_their_owner() {
+    let database = TestDatabase::migrated(None);
+    store(&database).insert(&[sample().canonical_bytes().unwrap().into()]).unwrap();
+    let mut owner = database.connect();
+    for statement in [
+        "UPDATE audit_records SET action = 'forged'",
+        "DELETE FROM audit_records",
+        "TRUNCATE audit_records",
+        "TRUNCATE audit_records_default",
+    ] {
+        let error = owner.batch_execute(statement).unwrap_err().to_string();
+        assert!(error.contains("append-only"), "{statement}: {error}");
+    }
+    #[derive(QueryableByName)]
+    struct Partition {
+        #[diesel(sql_type = Text)]
+        name: String,
+    }
+    let partitions: Vec<Partition> = diesel::sql_query(
+        "SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'audit_records'::regclass",
+    )
+    .load(&mut owner)
+    .unwrap();
+    assert!(partitions.len() >= 6, "last month, this one, three ahead and the default");
+    for Partition { name } in partitions {
+        let error = owner.batch_execute(&format!("TRUNCATE {name}")).unwrap_err().to_string();
+        assert!(error.contains("append-only"), "{name}: {error}");
+    }
+}
+
+#[test]
+fn the_writers_role_can_insert_and_nothing_else() {
+    let database = TestDatabase::migrated(None);
+    let mut connection = database.connect();
+    connection.batch_execute("SET ROLE audit_writer").unwrap();
+    for statement in [
+        "SELECT * FROM audit_records",
+        "UPDATE audit_records SET action = 'forged'",
+        "DELETE FROM audit_records",
+        "TRUNCATE audit_records",
+        "INSERT INTO audit_records (recorded_at) VALUES (now())",
+        "INSERT INTO audit_records (xact) VALUES ('1')",
+        "INSERT INTO audit_records_default (seq) VALUES (1)",
+        "CREATE TABLE mine (a int)",
+    ] {
+        let error = connection.batch_execute(statement).unwrap_err().to_string();
+        assert!(error.contains("permission denied"), "{statement}: {error}");
+    }
+}
+
+#[test]
+fn the_readers_role_can_read_and_nothing_else() {
+    let database = TestDatabase::migrated(None);
+    let mut connection = database.connect();
+    connection.batch_execute("SET ROLE audit_reader").unwrap();
+    connection.batch_execute("SELECT * FROM audit_records").unwrap();
+    let error = connection
+        .batch_execute("INSERT INTO audit_records (seq) VALUES (1)")
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("permission denied"), "{error}");
+}
+
+#[test]
+fn the_stores_connections_have_taken_on_their_roles() {
+    let database = TestDatabase::migrated(None);
+    let store = store(&database);
+    #[derive(QueryableByName)]
+    struct Role {
+        #[diesel(sql_type = Text)]
+        role: String,
+    }
+    for (pool, expected) in [(&store.pools.writer, "audit_writer"), (&store.pools.reader, "audit_reader")] {
+        let role: Role = diesel::sql_query("SELECT current_user::text AS role")
+            .get_result(&mut *pool.get().unwrap())
+            .unwrap();
+        assert_eq!(role.role, expected);
+    }
+}
+
+#[test]
+fn several_instances_may_migrate_at_once_and_again() {
+    let database = TestDatabase::empty();
+    std::thread::scope(|scope| {
+        let migrations: Vec<_> = (0..4).map(|_| scope.spawn(|| migrate(database.url(), None))).collect();
+        for migration in migrations {
+            migration.join().unwrap().unwrap();
+        }
+    });
+    migrate(database.url(), None).unwrap();
+    #[derive(QueryableByName)]
+    struct Count {
+        #[diesel(sql_type = BigInt)]
+        count: i64,
+    }
+    let applied: Count = diesel::sql_query("SELECT count(*) FROM __diesel_schema_migrations")
+        .get_result(&mut database.connect())
+        .unwrap();
+    assert_eq!(applied.count, 1);
+}
+
+#[test]
+fn a_store_without_its_tables_says_that_it_is_unavailable() {
+    let database = TestDatabase::empty();
+    let rejection = store(&database).insert(&[sample().canonical_bytes().unwrap().into()]);
+    assert!(matches!(rejection, Err(Rejection::Unavailable(_))), "{rejection:?}");
+}
