@@ -45,7 +45,7 @@ pub enum MigrateError {
 ///
 /// When the database cannot be reached or refuses a statement.
 pub fn migrate(url: &str, own: Option<EmbeddedMigrations>) -> Result<(), MigrateError> {
-    let mut connection = PgConnection::establish(&bounded_url(url))?;
+    let mut connection = PgConnection::establish(&bounded_url(url, "audit-migrations"))?;
     // The lock belongs to the session, so it goes with the connection, whatever
     // happens in between.
     diesel::select(pg_advisory_lock(LOCK)).execute(&mut connection)?;

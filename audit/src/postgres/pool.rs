@@ -42,20 +42,20 @@ pub(super) fn new(url: &str, connections: u32, patience: Duration, session: Sess
             session,
             warned: LogGate::default(),
         }))
-        .build_unchecked(ConnectionManager::new(bounded_url(url)))
+        .build_unchecked(ConnectionManager::new(bounded_url(url, "audit")))
 }
 
 /// The same connection string with a bound on the time that connecting may take,
-/// and a name by which Postgres knows us.
+/// and the name of the application, for whoever looks at Postgres.
 ///
 /// Left to itself, libpq waits for a silent host as long as the kernel does.
 #[must_use]
-pub fn bounded_url(url: &str) -> String {
+pub fn bounded_url(url: &str, application: &str) -> String {
     let is_uri = url.starts_with("postgres://") || url.starts_with("postgresql://");
     let mut bounded = url.to_owned();
     for (key, value) in [
         ("connect_timeout", CONNECT_TIMEOUT_SECONDS.to_string()),
-        ("application_name", "audit".to_owned()),
+        ("application_name", application.to_owned()),
     ] {
         if bounded.contains(&format!("{key}=")) {
             continue;
@@ -152,7 +152,7 @@ mod tests {
             ),
             ("host=/run dbname=db", "host=/run dbname=db connect_timeout=5 application_name=audit"),
         ] {
-            assert_eq!(bounded_url(url), bounded);
+            assert_eq!(bounded_url(url, "audit"), bounded);
         }
     }
 }

@@ -1,0 +1,215 @@
+//! Who may do what here, and tokens for local use.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+use audit::jwt::{Audience, Claims, Jwt, KeyError};
+use audit::problem::FORBIDDEN;
+use audit::{Actor, Problem};
+use futures_util::future::LocalBoxFuture;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use uuid::Uuid;
+
+use crate::config::{JwtAlgorithm, JwtConfig};
+
+/// What an actor may be here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Role {
+    /// Uses items.
+    User,
+    /// Reads the audit trail.
+    Auditor,
+    /// Both, and may change everybody's items.
+    Admin,
+}
+
+impl Role {
+    /// The role's name in tokens.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Auditor => "auditor",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// An actor who may use items.
+///
+/// As the first argument of a handler it answers everybody else before anything
+/// else of the request is looked at.
+pub(crate) struct Member(Actor);
+
+impl Member {
+    /// Who it is.
+    pub(crate) fn id(&self) -> &str {
+        self.0.id.as_deref().unwrap_or_default()
+    }
+
+    /// Whether they may change what belongs to `owner`.
+    pub(crate) fn may_change(&self, owner: &str) -> bool {
+        self.id() == owner || self.0.has_any_role(&[Role::Admin.as_str()])
+    }
+}
+
+impl FromRequest for Member {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let actor = Actor::from_request(request, payload);
+        Box::pin(async move {
+            let actor = actor.await?;
+            if actor.has_any_role(&[Role::User.as_str(), Role::Admin.as_str()]) {
+                Ok(Self(actor))
+            } else {
+                Err(Problem::new(&FORBIDDEN, "Items take the role `user` or `admin`."))
+            }
+        })
+    }
+}
+
+/// Why tokens cannot be checked or made.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthError {
+    /// The file with the key cannot be read or made.
+    #[error("cannot read or create {path}: {source}")]
+    File {
+        /// Which file.
+        path: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The key is not usable.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The service only checks tokens.
+    #[error("tokens are signed elsewhere, because a public key is configured: ask whoever holds the private one")]
+    SignedElsewhere,
+    /// The operating system has no random numbers, or signing failed.
+    #[error("cannot make a token: {0}")]
+    Signing(String),
+}
+
+/// Checks tokens as configured: by a public key, or by the secret in the data
+/// folder, which is made if there is none.
+///
+/// # Errors
+///
+/// When the key cannot be read, made or used.
+pub fn jwt(config: &JwtConfig, data_dir: &Path) -> Result<Jwt, AuthError> {
+    let JwtConfig {
+        issuer,
+        audience,
+        public_key,
+        algorithm,
+    } = config;
+    Ok(match public_key {
+        Some(path) => {
+            let pem = fs::read(path).map_err(|source| AuthError::File {
+                path: path.display().to_string(),
+                source,
+            })?;
+            let algorithm = match algorithm {
+                JwtAlgorithm::Rs256 => Algorithm::RS256,
+                JwtAlgorithm::Es256 => Algorithm::ES256,
+                JwtAlgorithm::Eddsa => Algorithm::EdDSA,
+            };
+            Jwt::public_key(&pem, algorithm, issuer, audience)?
+        }
+        None => Jwt::hs256(&secret(data_dir)?, issuer, audience)?,
+    })
+}
+
+/// Makes a token for local use.
+///
+/// # Errors
+///
+/// When the service only checks tokens, or the secret cannot be read or made.
+pub fn mint(
+    config: &JwtConfig,
+    data_dir: &Path,
+    subject: &str,
+    roles: &[Role],
+    lifetime: Duration,
+) -> Result<String, AuthError> {
+    if config.public_key.is_some() {
+        return Err(AuthError::SignedElsewhere);
+    }
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_err(|_| AuthError::Signing("the clock stands before 1970".to_owned()))?
+        .as_secs();
+    let claims = Claims {
+        sub: subject.to_owned(),
+        roles: roles.iter().map(|role| role.as_str().to_owned()).collect(),
+        jti: Some(Uuid::new_v4().to_string()),
+        iss: config.issuer.clone(),
+        aud: Audience::One(config.audience.clone()),
+        iat: Some(now),
+        exp: now.saturating_add(lifetime.as_secs()),
+    };
+    let key = EncodingKey::from_secret(&secret(data_dir)?);
+    jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key)
+        .map_err(|error| AuthError::Signing(error.to_string()))
+}
+
+/// The secret of this data folder. Whoever comes first makes it; a link rather
+/// than a write puts it in place, so nobody ever sees half of it.
+fn secret(data_dir: &Path) -> Result<Vec<u8>, AuthError> {
+    let path = data_dir.join("jwt-secret");
+    let failed = |source| AuthError::File {
+        path: path.display().to_string(),
+        source,
+    };
+    match fs::read(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        read => return read.map_err(failed),
+    }
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| AuthError::Signing(error.to_string()))?;
+    let secret: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let draft = data_dir.join(format!("jwt-secret.{}", Uuid::new_v4().simple()));
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&draft)
+        .and_then(|mut file| {
+            file.write_all(secret.as_bytes())?;
+            file.sync_all()
+        })
+        .map_err(failed)?;
+    let linked = fs::hard_link(&draft, &path);
+    let _ = fs::remove_file(&draft);
+    match linked {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(failed(error)),
+        _ => fs::read(&path).map_err(failed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn the_secret_is_made_once_and_is_nobody_elses_to_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let secrets: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| secret(folder.path()).unwrap())).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(secrets.windows(2).all(|pair| pair[0] == pair[1]));
+        let files: Vec<_> = fs::read_dir(folder.path()).unwrap().map(Result::unwrap).collect();
+        assert_eq!(files.len(), 1);
+        assert_eq!(files[0].metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    }
+}

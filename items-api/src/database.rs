@@ -1,0 +1,139 @@
+//! The service's own connections to Postgres.
+
+use std::time::Duration;
+
+use actix_web::web;
+use audit::Problem;
+use audit::problem::{INTERNAL_ERROR, STORE_UNAVAILABLE};
+use diesel::connection::SimpleConnection as _;
+use diesel::pg::PgConnection;
+use diesel::r2d2::{self, ConnectionManager, CustomizeConnection, HandleError};
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use diesel_migrations::{EmbeddedMigrations, embed_migrations};
+
+/// The items' tables, embedded so that the binary needs no files.
+pub(crate) const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../migrations/items");
+
+const CONNECTIONS: u32 = 8;
+/// How long a request waits for a connection.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long one statement may take.
+const STATEMENT_TIMEOUT_MS: u32 = 10_000;
+
+/// Connections, and the one way to use them: on a thread that may wait.
+#[derive(Clone)]
+pub(crate) struct Database {
+    pool: r2d2::Pool<ConnectionManager<PgConnection>>,
+}
+
+impl Database {
+    /// A pool that connects when it is asked to.
+    pub(crate) fn new(url: &str) -> Self {
+        let manager = ConnectionManager::new(audit::bounded_url(url, "items-api"));
+        Self {
+            pool: r2d2::Pool::builder()
+                .max_size(CONNECTIONS)
+                .min_idle(Some(0))
+                .connection_timeout(PATIENCE)
+                .error_handler(Box::new(Quiet))
+                .connection_customizer(Box::new(Bounded))
+                .build_unchecked(manager),
+        }
+    }
+
+    /// Runs `work` with a connection, off the async workers.
+    pub(crate) async fn run<T, E>(
+        &self,
+        work: impl FnOnce(&mut PgConnection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        E: Into<Failure> + 'static,
+    {
+        let pool = self.pool.clone();
+        let result = web::block(move || {
+            let mut connection = pool.get().map_err(|error| {
+                tracing::warn!(%error, "no connection to Postgres");
+                Failure::Unavailable
+            })?;
+            work(&mut connection).map_err(Into::into)
+        })
+        .await;
+        match result {
+            Ok(result) => result.map_err(Problem::from),
+            Err(error) => {
+                tracing::error!(%error, "a blocking task did not finish");
+                Err(Failure::Broken.into())
+            }
+        }
+    }
+}
+
+/// Why work on the database came to nothing.
+pub(crate) enum Failure {
+    /// The work itself says no, and how.
+    Refused(Problem),
+    /// Postgres cannot be reached or is busy.
+    Unavailable,
+    /// Anything else, which is in the log.
+    Broken,
+}
+
+impl From<DieselError> for Failure {
+    fn from(error: DieselError) -> Self {
+        tracing::error!(%error, "a statement failed");
+        match error {
+            DieselError::DatabaseError(
+                DatabaseErrorKind::ClosedConnection
+                | DatabaseErrorKind::UnableToSendCommand
+                | DatabaseErrorKind::ReadOnlyTransaction
+                | DatabaseErrorKind::SerializationFailure,
+                _,
+            ) => Self::Unavailable,
+            _ => Self::Broken,
+        }
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self::Refused(problem)
+    }
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused(problem) => problem,
+            Failure::Unavailable => Self::new(&STORE_UNAVAILABLE, "Nothing was changed; try again in a moment.")
+                .with_retry_after(Duration::from_secs(2)),
+            Failure::Broken => Self::new(
+                &INTERNAL_ERROR,
+                "Tell the service's operators the X-Request-Id of this response.",
+            ),
+        }
+    }
+}
+
+/// Bounds every statement of a new connection.
+#[derive(Debug)]
+struct Bounded;
+
+impl CustomizeConnection<PgConnection, r2d2::Error> for Bounded {
+    fn on_acquire(&self, connection: &mut PgConnection) -> Result<(), r2d2::Error> {
+        connection
+            .batch_execute(&format!("SET statement_timeout = {STATEMENT_TIMEOUT_MS}; SET timezone = 'UTC'"))
+            .map_err(r2d2::Error::QueryError)
+    }
+}
+
+/// The pool tries again by itself, and whoever waits for a connection says in the
+/// log that there is none; a line for each try in between would only fill it.
+#[derive(Debug)]
+struct Quiet;
+
+impl HandleError<r2d2::Error> for Quiet {
+    fn handle_error(&self, error: r2d2::Error) {
+        tracing::debug!(%error, "cannot connect to Postgres");
+    }
+}

@@ -1,0 +1,16 @@
+//! A small HTTP service for items whose every change leaves an audit record.
+//!
+//! - [`config`]: what can be set, and where.
+//! - [`serve`]: the service from start to stop; the app is a value.
+//! - [`auth`]: who may do what, and tokens for local use.
+//! - [`items`]: the feature itself.
+
+pub mod auth;
+mod body;
+pub mod config;
+mod database;
+pub mod docs;
+mod health;
+pub mod items;
+mod problem;
+pub mod serve;

@@ -1,0 +1,243 @@
+//! The service from start to stop.
+//!
+//! It listens at once and becomes ready when Postgres is: requests before that
+//! are answered with 503 where they need it, and the records of all of them wait
+//! in the journal.
+
+use std::fs::DirBuilder;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::http::header::{
+    CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use actix_web::middleware::{DefaultHeaders, from_fn};
+use actix_web::web::{self, Data};
+use actix_web::{App, Error, HttpRequest, HttpResponse, HttpServer, ResponseError as _};
+use audit::problem::NOT_FOUND;
+use audit::{Audit, Problem, request_id};
+
+use crate::auth::{self, AuthError};
+use crate::config::Config;
+use crate::database::{Database, MIGRATIONS};
+use crate::health::Readiness;
+use crate::{docs, health, items};
+
+/// How long to wait between two attempts to bring the database up to date.
+const RETRY: Duration = Duration::from_secs(1);
+/// How often partitions are made for the months to come.
+const MAINTENANCE: Duration = Duration::from_secs(60 * 60);
+
+/// Why the service could not start, or not stop as it should.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The data folder cannot be used.
+    #[error("cannot use the data folder {path}: {source}; choose another one with --data-dir")]
+    DataDir {
+        /// Which folder.
+        path: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}; choose another address with --bind")]
+    Bind {
+        /// Which address.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Tokens cannot be checked.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    /// Threads cannot be started, or the server failed.
+    #[error("the server failed: {0}")]
+    Server(#[from] io::Error),
+    /// Records did not reach Postgres in time.
+    #[error("{0} audit records did not reach Postgres before the deadline and are lost")]
+    NotDrained(usize),
+}
+
+/// A service that listens.
+pub struct Service {
+    address: SocketAddr,
+    server: Server,
+    audit: Audit,
+    shutdown_timeout: Duration,
+}
+
+/// Makes the data folder, for its owner alone, if it is not there.
+///
+/// # Errors
+///
+/// When it cannot be made.
+pub fn prepare_data_dir(path: &Path) -> Result<(), ServeError> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|source| ServeError::DataDir {
+            path: path.display().to_string(),
+            source,
+        })
+}
+
+/// Starts listening, with Postgres at `database_url`.
+///
+/// # Errors
+///
+/// When the address is taken, or the data folder or the keys cannot be used.
+/// Postgres is no reason: it may come later.
+pub fn start(config: &Config, database_url: &str) -> Result<Service, ServeError> {
+    prepare_data_dir(&config.data_dir)?;
+    let mut audit =
+        Audit::builder("items-api", database_url).authenticate(auth::jwt(&config.jwt, &config.data_dir)?);
+    if let Some(read_url) = &config.audit_read_url {
+        audit = audit.read_url(read_url);
+    }
+    let state = State {
+        audit: audit.start()?,
+        database: Database::new(database_url),
+        readiness: Readiness::default(),
+    };
+
+    let bind = |source| ServeError::Bind {
+        address: config.bind,
+        source,
+    };
+    let listener = TcpListener::bind(config.bind).map_err(bind)?;
+    let address = listener.local_addr().map_err(bind)?;
+    let app_state = state.clone();
+    let server = HttpServer::new(move || app(app_state.clone()))
+        .disable_signals()
+        .shutdown_timeout(config.shutdown_timeout.as_secs())
+        .listen(listener)?
+        .run();
+
+    let url = database_url.to_owned();
+    thread::Builder::new()
+        .name("database-maintenance".to_owned())
+        .spawn(move || keep_up_to_date(&url, &state.readiness))?;
+    Ok(Service {
+        address,
+        server,
+        audit: state.audit,
+        shutdown_timeout: config.shutdown_timeout,
+    })
+}
+
+/// What the app's handlers share.
+#[derive(Clone)]
+struct State {
+    audit: Audit,
+    database: Database,
+    readiness: Readiness,
+}
+
+impl Service {
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `stop` is done, then stops in order: no new connections,
+    /// requests finish, records reach Postgres.
+    ///
+    /// # Errors
+    ///
+    /// When records did not reach Postgres in time.
+    pub async fn run(self, stop: impl Future<Output = ()> + 'static) -> Result<(), ServeError> {
+        let handle = self.server.handle();
+        actix_web::rt::spawn(async move {
+            stop.await;
+            tracing::info!("stopping: requests under way may finish");
+            handle.stop(true).await;
+        });
+        self.server.await?;
+        let (audit, timeout) = (self.audit, self.shutdown_timeout);
+        let lost = web::block(move || audit.drain(timeout)).await.unwrap_or(0);
+        if lost > 0 {
+            return Err(ServeError::NotDrained(lost));
+        }
+        tracing::info!("stopped: every audit record is in Postgres");
+        Ok(())
+    }
+}
+
+fn app(
+    state: State,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody>,
+        Error = Error,
+        InitError = (),
+    >,
+> {
+    App::new()
+        .app_data(state.audit)
+        .app_data(Data::new(state.database))
+        .app_data(Data::new(state.readiness))
+        .configure(docs::configure)
+        .configure(health::configure)
+        .configure(items::configure)
+        .configure(audit::routes::configure)
+        .default_service(web::to(not_found))
+        .wrap(security_headers())
+        .wrap(from_fn(request_id::middleware))
+}
+
+/// Nothing here is a page, the docs aside, which say so themselves.
+fn security_headers() -> DefaultHeaders {
+    const HEADERS: [(HeaderName, HeaderValue); 3] = [
+        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        (
+            CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+        ),
+    ];
+    HEADERS.into_iter().fold(DefaultHeaders::new(), DefaultHeaders::add)
+}
+
+async fn not_found(request: HttpRequest) -> HttpResponse {
+    Problem::new(
+        &NOT_FOUND,
+        format!("{} leads nowhere; GET /docs shows what there is.", request.path()),
+    )
+    .error_response()
+}
+
+/// Brings the database up to date as soon as it is there, and keeps partitions
+/// ahead of time from then on.
+fn keep_up_to_date(url: &str, readiness: &Readiness) {
+    loop {
+        match audit::migrate(url, Some(MIGRATIONS)) {
+            Ok(()) => {
+                readiness.set_ready();
+                thread::sleep(MAINTENANCE);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "Postgres is not ready; trying again every second");
+                thread::sleep(RETRY);
+            }
+        }
+    }
+}
+
+/// Brings the database up to date, once.
+///
+/// # Errors
+///
+/// When it cannot be reached or refuses a statement.
+pub fn migrate(database_url: &str) -> Result<(), audit::MigrateError> {
+    audit::migrate(database_url, Some(MIGRATIONS))
+}
