@@ -1,0 +1,312 @@
+//! `#[audited]` handlers of a small app, seen through the records they leave.
+
+use std::time::Duration;
+
+use actix_web::dev::{Service, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{AUTHORIZATION, RETRY_AFTER};
+use actix_web::test::{TestRequest, call_service, init_service};
+use actix_web::web::{self, Json, Path};
+use actix_web::{App, HttpRequest, HttpResponse, Responder, get, post, put};
+use audit::problem::{FORBIDDEN, MISSING_CREDENTIALS};
+use audit::testing::{TestDatabase, eventually};
+use audit::{Actor, Audit, AuditScope, Authenticate, Capacity, Problem, audited};
+use serde_json::{Value, json};
+
+/// `Authorization: alice,user,admin` is Alice with two roles.
+struct Named;
+
+impl Authenticate for Named {
+    fn authenticate(&self, request: &HttpRequest) -> Result<Actor, Problem> {
+        let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let mut words = header
+            .ok_or_else(|| Problem::new(&MISSING_CREDENTIALS, "Say who you are."))?
+            .split(',');
+        let mut actor = Actor::user(words.next().unwrap_or_default(), "name");
+        actor.roles = words.map(str::to_owned).collect();
+        Ok(actor)
+    }
+}
+
+#[post("/below/{id}")]
+#[audited(action = "below", resource = "thing", resource_id = id, capture = "all")]
+async fn below(id: Path<u32>, Json(body): Json<Value>) -> impl Responder {
+    HttpResponse::Created().json(json!({ "id": *id, "token": "out", "got": body }))
+}
+
+#[audited(action = "above")]
+#[put("/above")]
+async fn above(_: Json<Value>, scope: AuditScope) -> Result<Json<Value>, Problem> {
+    scope.resource_id("set later");
+    helper_that_knows_nothing_of_http();
+    Ok(Json(json!({})))
+}
+
+fn helper_that_knows_nothing_of_http() {
+    if let Some(scope) = AuditScope::current() {
+        scope.note("source", "helper");
+        scope.note("api_key", "k-123");
+    }
+}
+
+#[audited(action = "plain.route", capture = "metadata")]
+async fn plain(_: Json<Value>) -> HttpResponse {
+    HttpResponse::Ok().finish()
+}
+
+#[get("/panics")]
+#[audited(action = "panics")]
+async fn panics() -> HttpResponse {
+    let nothing: Option<u32> = None;
+    HttpResponse::Ok().json(nothing.unwrap())
+}
+
+#[post("/forbidden")]
+#[audited(action = "forbidden")]
+async fn forbidden(actor: Actor) -> Result<HttpResponse, Problem> {
+    Err(Problem::new(&FORBIDDEN, format!("Not for {:?}.", actor.id)))
+}
+
+#[get("/never")]
+#[audited(action = "never")]
+async fn never() -> HttpResponse {
+    std::future::pending().await
+}
+
+fn mount(config: &mut web::ServiceConfig) {
+    config
+        .service(below)
+        .service(above)
+        .service(panics)
+        .service(forbidden)
+        .service(never)
+        .route("/plain", web::post().to(plain))
+        .configure(audit::routes::configure);
+}
+
+fn start(database: &TestDatabase) -> Audit {
+    Audit::builder("tests", database.url()).authenticate(Named).start().unwrap()
+}
+
+macro_rules! app {
+    ($audit:expr) => {
+        init_service(App::new().app_data($audit.clone()).configure(mount)).await
+    };
+}
+
+/// All records of an action, once there are as many as expected.
+async fn records<B: actix_web::body::MessageBody>(
+    app: &impl Service<actix_http::Request, Response = ServiceResponse<B>, Error = actix_web::Error>,
+    query: &str,
+    expected: usize,
+) -> Vec<Value> {
+    eventually(&format!("{expected} records of {query}"), async || {
+        let request = TestRequest::get()
+            .uri(&format!("/audit/records?order=asc&{query}"))
+            .insert_header((AUTHORIZATION, "ada,auditor"))
+            .to_request();
+        let page: Value = actix_web::test::call_and_read_body_json(app, request).await;
+        let records = page["records"].as_array().unwrap().clone();
+        (records.len() >= expected).then_some(records)
+    })
+    .await
+}
+
+#[actix_web::test]
+async fn an_attempt_is_recorded_with_who_what_when_where_and_how_it_ended() {
+    let database = TestDatabase::migrated(None);
+    let audit = start(&database);
+    let app = app!(audit);
+    let request = TestRequest::post()
+        .uri("/below/7?page=1&token=t-123")
+        .insert_header((AUTHORIZATION, "alice,user"))
+        .insert_header(("X-Request-Id", "req-1"))
+        .insert_header(("User-Agent", "tests"))
+        .insert_header(("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"))
+        .peer_addr("192.0.2.7:1234".parse().unwrap())
+        .set_json(json!({ "name": "kettle", "login": { "password": "hunter2" } }))
+        .to_request();
+    let response = call_service(&app, request).await;
+    assert_eq!(response.status(), StatusCode::CREATED);
+    assert_eq!(response.headers().get("x-request-id").unwrap(), "req-1");
+
+    let record = records(&app, "action=below", 1).await.remove(0);
+    assert_eq!(record["outcome"], "success");
+    assert_eq!(record["reason"], Value::Null);
+    assert_eq!(
+        record["actor"],
+        json!({ "kind": "user", "id": "alice", "roles": ["user"], "auth": "name", "credential": null })
+    );
+    assert_eq!(record["resource"], json!({ "type": "thing", "id": "7" }));
+    assert_eq!(
+        record["http"],
+        json!({
+            "method": "POST", "route": "/below/{id}", "path": "/below/7", "query": "page=1&token=[REDACTED]",
+            "status": 201, "request_id": "req-1", "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
+        })
+    );
+    assert_eq!(record["client"], json!({ "ip": "192.0.2.7", "peer": "192.0.2.7", "user_agent": "tests" }));
+    assert_eq!(record["request"], json!({ "name": "kettle", "login": { "password": "[REDACTED]" } }));
+    assert_eq!(record["response"]["token"], "[REDACTED]");
+    assert_eq!(record["response"]["got"]["login"]["password"], "[REDACTED]");
+    assert_eq!(
+        record["redacted"],
+        json!(["/request/login/password", "/response/got/login/password", "/response/token", "/http/query/token"])
+    );
+    assert_eq!(record["seq"], 1);
+    assert!(record["duration_us"].as_i64().unwrap() > 0);
+}
+
+#[actix_web::test]
+async fn the_handlers_answer_passes_through_untouched() {
+    let database = TestDatabase::migrated(None);
+    let audit = start(&database);
+    let app = app!(audit);
+    let request = TestRequest::post().uri("/below/7").set_json(json!([1])).to_request();
+    let body: Value = actix_web::test::call_and_read_body_json(&app, request).await;
+    assert_eq!(body, json!({ "id": 7, "token": "out", "got": [1] }));
+}
+
+#[actix_web::test]
+async fn it_works_above_and_below_the_route_macro_and_without_one() {
+    let database = TestDatabase::migrated(None);
+    let audit = start(&database);
+    let app = app!(audit);
+    let request = TestRequest::put().uri("/above").set_json(json!({ "a": 1 })).to_request();
+    assert_eq!(call_service(&app, request).await.status(), StatusCode::OK);
+    let request = TestRequest::post().uri("/plain").set_json(json!({ "a": 1 })).to_request();
+    assert_eq!(call_service(&app, request).await.status(), StatusCode::OK);
+
+    let first = records(&app, "action=above", 1).await.remove(0);
+    assert_eq!(first["resource"], json!({ "type": null, "id": "set later" }));
+    assert_eq!(first["notes"], json!({ "api_key": "[REDACTED]", "source": "helper" }));
+    assert_eq!(first["actor"]["kind"], "anonymous");
+    let second = records(&app, "action=plain.*", 1).await.remove(0);
+    assert_eq!(second["request"], Value::Null);
+    assert_eq!(second["http"]["route"], "/plain");
+}
+
+#[actix_web::test]
+async fn failed_extractors_are_attempts_too() {
+    let database = TestDatabase::migrated(None);
+    let audit = start(&database);
+    let app = app!(audit);
+    let not_json = TestRequest::post()
+        .uri("/below/7")
+        .insert_header(("Content-Type", "application/json"))
+        .set_payload(r#"{"password": "hunter2""#);
+    assert_eq!(call_service(&app, not_json.to_request()).await.status(), StatusCode::BAD_REQUEST);
+    let not_a_number = TestRequest::post().uri("/below/seven").set_json(json!({}));
+    assert_eq!(call_service(&app, not_a_number.to_request()).await.status(), StatusCode::NOT_FOUND);
+
+    let records = records(&app, "action=below", 2).await;
+    assert_eq!(records[0]["outcome"], "rejected");
+    assert_eq!(records[0]["reason"], "bad_request");
+    assert_eq!(records[0]["request"], Value::Null, "what cannot be redacted is not kept");
+    assert_eq!(records[0]["truncated"], json!([{ "path": "/request", "bytes": 22, "sha256": null }]));
+    assert_eq!((&records[1]["http"]["status"], &records[1]["reason"]), (&json!(404), &json!("not_found")));
+}
+
+#[actix_web::test]
+async fn refusals_are_recorded_as_denied_with_the_code_of_their_problem() {
+    let database = TestDatabase::migrated(None);
+    let audit = start(&database);
+    let app = app!(audit);
+    let nobody = TestRequest::post().uri("/forbidden").to_request();
+    assert_eq!(call_service(&app, nobody).await.status(), StatusCode::UNAUTHORIZED);
+    let alice = TestRequest::post().uri("/forbidden").insert_header((AUTHORIZATION, "alice,user"));
+    assert_eq!(call_service(&app, alice.to_request()).await.status(), StatusCode::FORBIDDEN);
+
+    let records = records(&app, "outcome=denied", 2).await;
+    let told: Vec<_> = records
+        .iter()
+        .map(|record| (record["reason"].as_str().unwrap(), record["actor"]["id"].as_str()))
+        .collect();
+    assert_eq!(told, [("missing_credentials", None), ("forbidden", Some("alice"))]);
+}
+
+#[actix_web::test]
+async fn a_panic_is_answered_and_recorded() {
+    let database = TestDatabase::migrated(None);
+    let audit = start(&database);
+    let app = app!(audit);
+    let response = call_service(&app, TestRequest::get().uri("/panics").to_request()).await;
+    assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(response.headers().get("content-type").unwrap(), "application/problem+json");
+
+    let record = records(&app, "action=panics", 1).await.remove(0);
+    assert_eq!((&record["outcome"], &record["reason"]), (&json!("failed"), &json!("panic")));
+    assert_eq!(record["http"]["status"], 500);
+}
+
+#[actix_web::test]
+async fn a_client_that_goes_away_leaves_an_aborted_attempt() {
+    let database = TestDatabase::migrated(None);
+    let audit = start(&database);
+    let app = app!(audit);
+    let mut call = Box::pin(app.call(TestRequest::get().uri("/never").to_request()));
+    // Polled once, the handler has begun; dropped, its client is gone.
+    assert!(futures_util::future::poll_immediate(&mut call).await.is_none());
+    drop(call);
+
+    let record = records(&app, "action=never", 1).await.remove(0);
+    assert_eq!((&record["outcome"], &record["reason"]), (&json!("aborted"), &json!("client_gone")));
+    assert_eq!(record["http"]["status"], Value::Null);
+}
+
+#[actix_web::test]
+async fn without_room_for_its_record_an_attempt_is_refused_before_it_begins() {
+    let nowhere = "postgresql:///nowhere?host=/nonexistent";
+    let audit = Audit::builder("tests", nowhere)
+        .authenticate(Named)
+        .capacity(Capacity { entries: 1, ..Capacity::default() })
+        .start()
+        .unwrap();
+    let app = app!(audit);
+    let call = || TestRequest::put().uri("/above").set_json(json!({})).to_request();
+    assert_eq!(call_service(&app, call()).await.status(), StatusCode::OK);
+    let response = call_service(&app, call()).await;
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(response.headers().contains_key(RETRY_AFTER));
+    assert_eq!(audit.drain(Duration::ZERO), 1);
+}
+
+#[actix_web::test]
+async fn without_an_audit_trail_the_handler_does_not_run() {
+    let app = init_service(App::new().service(above)).await;
+    let response = call_service(&app, TestRequest::put().uri("/above").set_json(json!({})).to_request()).await;
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[actix_web::test]
+async fn records_wait_for_a_postgres_that_is_not_ready_and_drain_when_it_is() {
+    let database = TestDatabase::empty();
+    let audit = start(&database);
+    let app = app!(audit);
+    for _ in 0..3 {
+        let request = TestRequest::put().uri("/above").set_json(json!({})).to_request();
+        assert_eq!(call_service(&app, request).await.status(), StatusCode::OK);
+    }
+    let url = database.url().to_owned();
+    web::block(move || audit::migrate(&url, None)).await.unwrap().unwrap();
+    assert_eq!(records(&app, "action=above", 3).await.len(), 3);
+    assert_eq!(web::block(move || audit.drain(Duration::from_secs(20))).await.unwrap(), 0);
+}
+
+#[actix_web::test]
+async fn draining_lets_nothing_new_in_and_nothing_behind() {
+    let database = TestDatabase::migrated(None);
+    let audit = start(&database);
+    let app = app!(audit);
+    let call = || TestRequest::put().uri("/above").set_json(json!({})).to_request();
+    for _ in 0..100 {
+        assert_eq!(call_service(&app, call()).await.status(), StatusCode::OK);
+    }
+    let draining = audit.clone();
+    let left = web::block(move || draining.drain(Duration::from_secs(20))).await.unwrap();
+    assert_eq!(left, 0);
+    assert_eq!(call_service(&app, call()).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    // The first trail is closed, so another one reads what it has left.
+    let again = app!(start(&database));
+    assert_eq!(records(&again, "action=above&limit=1000", 100).await.len(), 100);
+}
