@@ -48,7 +48,7 @@ pub struct Options {
     /// Algorithm of that public key [default: es256]
     #[arg(long, env = "ITEMS_API_JWT_ALGORITHM", global = true, value_name = "NAME")]
     pub jwt_algorithm: Option<JwtAlgorithm>,
-    /// What to log, for example `info` or `warn,audit=debug` [default: info]
+    /// What to log, for example `info` or `warn,audit=debug` [default: info,actix_server=warn]
     #[arg(long, env = "ITEMS_API_LOG", global = true, value_name = "FILTER")]
     pub log: Option<String>,
     /// How to log [default: text]
@@ -172,7 +172,7 @@ impl Options {
                 public_key: self.jwt_public_key.or(file.jwt_public_key),
                 algorithm: self.jwt_algorithm.or(file.jwt_algorithm).unwrap_or(JwtAlgorithm::Es256),
             },
-            log: self.log.or(file.log).unwrap_or_else(|| "info".to_owned()),
+            log: self.log.or(file.log).unwrap_or_else(|| "info,actix_server=warn".to_owned()),
             log_format: self.log_format.or(file.log_format).unwrap_or(LogFormat::Text),
             shutdown_timeout: Duration::from_secs(self.shutdown_timeout_s.or(file.shutdown_timeout_s).unwrap_or(10)),
         })

@@ -1,2 +1,158 @@
-//! Placeholder.
-fn main() {}
+//! The command line of `items-api`.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use items_api::auth::{self, Role};
+use items_api::config::{Config, LogFormat, Options};
+use items_api::{docs, serve};
+use private_postgres::{Binaries, Durability, PrivatePostgres, Settings};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// A small HTTP service for items whose every change leaves an audit record.
+///
+/// Without DATABASE_URL it runs a PostgreSQL of its own in the data folder.
+#[derive(Parser)]
+#[command(version, about, long_about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve requests until SIGTERM or Ctrl-C (the default command)
+    Serve,
+    /// Bring the database up to date and exit
+    Migrate,
+    /// Print a token for local use, signed with the secret in the data folder
+    ///
+    /// The token goes into a header: `Authorization: Bearer …`.
+    Token {
+        /// Who it speaks for
+        #[arg(long, value_name = "NAME", value_parser = parse_subject)]
+        sub: String,
+        /// What they may do; may be given several times
+        #[arg(long = "role", value_name = "ROLE", required = true)]
+        roles: Vec<Role>,
+        /// Seconds until it expires
+        #[arg(long, value_name = "SECONDS", default_value_t = 24 * 60 * 60, value_parser = clap::value_parser!(u64).range(1..=366 * 24 * 60 * 60))]
+        ttl_s: u64,
+    },
+    /// Print the OpenAPI document
+    Openapi,
+}
+
+fn parse_subject(subject: &str) -> Result<String, &'static str> {
+    if subject.is_empty() || subject.len() > 256 || subject.contains(char::is_control) {
+        return Err("a name has 1 to 256 bytes and no control characters");
+    }
+    Ok(subject.to_owned())
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "items-api: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error>> {
+    let config = cli.options.resolve()?;
+    match cli.command.unwrap_or(Command::Serve) {
+        Command::Serve => {
+            start_logging(&config)?;
+            let database = Database::open(&config)?;
+            actix_web::rt::System::new().block_on(serve(&config, &database.url))
+        }
+        Command::Migrate => {
+            start_logging(&config)?;
+            let database = Database::open(&config)?;
+            serve::migrate(&database.url)?;
+            print("the database is up to date")
+        }
+        Command::Token { sub, roles, ttl_s } => {
+            serve::prepare_data_dir(&config.data_dir)?;
+            let lifetime = Duration::from_secs(ttl_s);
+            print(&auth::mint(&config.jwt, &config.data_dir, &sub, &roles, lifetime)?)
+        }
+        Command::Openapi => print(docs::openapi_json()?.trim_end()),
+    }
+}
+
+async fn serve(config: &Config, database_url: &str) -> Result<(), Box<dyn std::error::Error>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let service = serve::start(config, database_url)?;
+    print(&format!("listening on http://{}", service.address()))?;
+    let stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    Ok(service.run(stop).await?)
+}
+
+/// The Postgres that the service uses, and its own one for as long as it does.
+struct Database {
+    url: String,
+    _private: Option<PrivatePostgres>,
+}
+
+impl Database {
+    fn open(config: &Config) -> Result<Self, Box<dyn std::error::Error>> {
+        if let Some(url) = &config.database_url {
+            return Ok(Self {
+                url: url.clone(),
+                _private: None,
+            });
+        }
+        serve::prepare_data_dir(&config.data_dir)?;
+        let binaries = Binaries::find(&config.postgres_cache).ok_or(
+            "no PostgreSQL on this machine: set DATABASE_URL, install PostgreSQL, or start the service by `cargo xtask run`, which fetches one",
+        )?;
+        tracing::info!("starting a private PostgreSQL; the first time takes a few seconds");
+        let private = PrivatePostgres::start(
+            &binaries,
+            Settings {
+                data_dir: config.data_dir.join("postgres"),
+                durability: Durability::Full,
+                max_connections: 50,
+            },
+        )?;
+        Ok(Self {
+            url: private.database_url("postgres"),
+            _private: Some(private),
+        })
+    }
+}
+
+fn start_logging(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
+    let filter = tracing_subscriber::EnvFilter::try_new(&config.log)
+        .map_err(|error| format!("`{}` is not a log filter ({error}); try `info`", config.log))?;
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal());
+    match config.log_format {
+        LogFormat::Text => logs.init(),
+        LogFormat::Json => logs.json().init(),
+    }
+    Ok(())
+}
+
+fn print(line: &str) -> Result<(), Box<dyn std::error::Error>> {
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "{line}")?;
+    stdout.flush()?;
+    Ok(())
+}

@@ -72,7 +72,9 @@ pub struct Service {
     shutdown_timeout: Duration,
 }
 
-/// Makes the data folder, for its owner alone, if it is not there.
+/// Makes the data folder, if it is not there. Others may pass through it but not
+/// look around: a Postgres started by root runs as another user, and its own
+/// folder lies within.
 ///
 /// # Errors
 ///
@@ -80,7 +82,7 @@ pub struct Service {
 pub fn prepare_data_dir(path: &Path) -> Result<(), ServeError> {
     DirBuilder::new()
         .recursive(true)
-        .mode(0o700)
+        .mode(0o711)
         .create(path)
         .map_err(|source| ServeError::DataDir {
             path: path.display().to_string(),
