@@ -1,2 +1,81 @@
-//! Placeholder.
-fn main() {}
+//! The project's own commands, the same on a laptop and in CI.
+//!
+//! They link nothing that needs a C library, so they start on a machine that has
+//! only a Rust toolchain, and set up the rest.
+
+mod ci;
+mod command;
+mod generate;
+mod libpq;
+mod postgres;
+mod run;
+mod test;
+mod tools;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// What went wrong, in a sentence that names the fix.
+type Error = Box<dyn std::error::Error>;
+type Result<T = ()> = std::result::Result<T, Error>;
+
+/// The project's own commands. Each sets up what it needs and is missing.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build and serve items-api, with a private PostgreSQL unless DATABASE_URL is set
+    Run {
+        /// Build with optimisations
+        #[arg(long)]
+        release: bool,
+        /// Arguments of items-api, for example `-- --bind 127.0.0.1:9000`
+        #[arg(last = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Run all tests, against a throwaway PostgreSQL unless TEST_DATABASE_URL is set
+    Test {
+        /// Arguments of `cargo test`, for example `-- --package audit`
+        #[arg(last = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Everything that must hold before a change is merged
+    Ci,
+    /// Write docs/openapi.json and the Diesel schemas anew
+    Generate,
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Run { release, arguments } => run::run(release, &arguments),
+        Command::Test { arguments } => test::test(&arguments),
+        Command::Ci => ci::ci(),
+        Command::Generate => generate::generate(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            command::say(&format!("error: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The folder of the workspace.
+fn root() -> PathBuf {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.parent().unwrap_or(own).to_owned()
+}
+
+/// Where tools and programs that were fetched are kept.
+fn cache() -> PathBuf {
+    root().join(".cache")
+}
