@@ -327,7 +327,11 @@ fn complete(mut command: Command) -> Result<String, String> {
     let program = command.get_program().to_string_lossy().into_owned();
     match run(command, STEP_LIMIT) {
         Ok(finished) if finished.status.success() => Ok(finished.output),
-        Ok(finished) => Err(format!("{program}: {}", last_lines(&finished.output, 1))),
+        Ok(finished) => match last_lines(&finished.output, 1) {
+            said if said.is_empty() => Err(format!("{program}: {}", finished.status)),
+            said if said.starts_with(&program) => Err(said),
+            said => Err(format!("{program}: {said}")),
+        },
         Err(error) => Err(format!("{program}: {error}")),
     }
 }

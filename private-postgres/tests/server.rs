@@ -1,5 +1,13 @@
 //! A server is started, found, shared out, recovered and stopped.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a helper of a test fails by panicking, as the test itself does"
+)]
+
 mod support;
 
 use std::fs;

@@ -1,0 +1,182 @@
+use items_api::auth::Role;
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+use crate::harness::{Answer, TestService, assert_problem};
+
+#[actix_web::test]
+async fn an_admin_finds_a_creation_by_actor_action_and_date_without_its_secrets() {
+    let service = TestService::start().await;
+    let item = json!({
+        "name": "Kettle",
+        "attributes": { "colour": "red", "password": "hunter2", "supplier": [{ "api_key": "k-123" }] },
+    });
+    let created = service.create(&item).await;
+    assert_eq!(created["attributes"]["password"], "hunter2", "the service itself keeps what it was given");
+
+    for query in [
+        "actor=alice",
+        "action=create_item",
+        "action=create_*",
+        "from=-1h",
+        "to=2999-01-01",
+        "from=-1m&to=2999-01-01T00:00:00Z",
+        "resource_type=item",
+        "outcome=success&status=201",
+        "status=2xx&method=POST&route=/items/",
+        "ip=127.0.0.0/8",
+        "actor=nobody&actor=alice",
+    ] {
+        let mut records = service.records(&format!("actor=alice&{query}").replace("actor=alice&actor", "actor"), 1).await;
+        let record = records.remove(0);
+        assert_eq!(record["action"], "create_item", "{query}");
+        assert_eq!(record["resource"]["id"], created["id"]);
+        assert_eq!(
+            record["request"]["attributes"],
+            json!({ "colour": "red", "password": "[REDACTED]", "supplier": [{ "api_key": "[REDACTED]" }] })
+        );
+        assert_eq!(
+            record["redacted"],
+            json!(["/request/attributes/password", "/request/attributes/supplier/0/api_key"])
+        );
+    }
+    for query in ["actor=nobody", "action=create", "to=-1h", "from=2999-01-01", "outcome=failed&action=create_item", "ip=10.0.0.0/8"] {
+        assert_eq!(service.records(query, 0).await, Vec::<Value>::new(), "{query}");
+    }
+}
+
+#[actix_web::test]
+async fn a_record_can_be_found_at_once_when_it_is_quiet() {
+    let service = TestService::start().await;
+    service.create(&json!({ "name": "First" })).await;
+    service.records("action=create_item", 1).await;
+    // Connections stand now. The bound is wide because the machine may be busy;
+    // what is measured is that no batch waits to fill.
+    let began = Instant::now();
+    service.create(&json!({ "name": "Second" })).await;
+    service.records("action=create_item", 2).await;
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+}
+
+#[actix_web::test]
+async fn reading_the_trail_takes_a_role_and_every_refusal_is_in_it() {
+    let service = TestService::start().await;
+    for path in ["/audit/records", "/audit/records/01a20d83-4a57-761d-bbdd-37048f771517"] {
+        assert_problem(401, "missing_credentials", &Answer::of(service.get(path)).await);
+        let alice = service.token("alice", Role::User);
+        assert_problem(403, "forbidden", &Answer::of(service.get(path).bearer_auth(alice)).await);
+    }
+    let denied = service.records("outcome=denied", 4).await;
+    let told: Vec<_> = denied
+        .iter()
+        .map(|record| (record["action"].as_str().unwrap(), record["actor"]["id"].as_str()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("read_audit_records", None),
+            ("read_audit_records", Some("alice")),
+            ("read_audit_record", None),
+            ("read_audit_record", Some("alice")),
+        ]
+    );
+    let auditor = service.token("otto", Role::Auditor);
+    assert_eq!(Answer::of(service.get("/audit/records").bearer_auth(&auditor)).await.status, 200);
+    assert_problem(403, "forbidden", &Answer::of(service.get("/items/").bearer_auth(&auditor)).await);
+    let reads = service.records("actor=otto&action=read_audit_records", 1).await;
+    assert_eq!(reads[0]["outcome"], "success", "reading leaves a record as well");
+}
+
+#[actix_web::test]
+async fn one_record_has_its_digest_as_etag_and_need_not_be_sent_twice() {
+    let service = TestService::start().await;
+    service.create(&json!({ "name": "Kettle" })).await;
+    let record = service.records("action=create_item", 1).await.remove(0);
+    let ada = service.token("ada", Role::Admin);
+    let path = format!("/audit/records/{}", record["id"].as_str().unwrap());
+    let response = service.get(&path).bearer_auth(&ada).send().await.unwrap();
+    let etag = response.headers()["etag"].to_str().unwrap().to_owned();
+    let body = response.bytes().await.unwrap();
+    let digest: String = audit::record::digest(&body).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(etag, format!("\"{digest}\""), "the body is the canonical bytes");
+    assert_eq!(serde_json::from_slice::<Value>(&body).unwrap(), record);
+
+    let again = service.get(&path).bearer_auth(&ada).header("if-none-match", &etag).send().await.unwrap();
+    assert_eq!(again.status(), 304);
+    let reads = service.records("action=read_audit_record", 2).await;
+    assert!(reads.iter().all(|read| read["resource"] == json!({ "type": "audit_record", "id": record["id"] })));
+    for unknown in ["01a20d83-4a57-761d-bbdd-37048f771517", "00000000-0000-0000-0000-000000000000", "17"] {
+        let path = format!("/audit/records/{unknown}");
+        assert_problem(404, "record_not_found", &Answer::of(service.get(&path).bearer_auth(&ada)).await);
+    }
+}
+
+#[actix_web::test]
+async fn pages_follow_the_link_and_give_every_record_once() {
+    let service = TestService::start().await;
+    for number in 0..10 {
+        service.create(&json!({ "name": format!("Item {number}") })).await;
+    }
+    let all = service.records("action=create_item", 10).await;
+    let ada = service.token("ada", Role::Admin);
+    for (order, expected) in [("asc", all.clone()), ("desc", all.iter().rev().cloned().collect())] {
+        let mut seen = Vec::new();
+        let mut path = format!("/audit/records?action=create_item&actor=alice&limit=4&order={order}");
+        loop {
+            let response = service.get(&path).bearer_auth(&ada).send().await.unwrap();
+            let link = response.headers().get("link").map(|link| link.to_str().unwrap().to_owned());
+            let page: Value = response.json().await.unwrap();
+            seen.extend(page["records"].as_array().unwrap().clone());
+            match (link, page["next"].as_str()) {
+                (Some(link), Some(next)) => {
+                    assert!(link.contains(next));
+                    path = link.strip_prefix('<').unwrap().strip_suffix(">; rel=\"next\"").unwrap().to_owned();
+                }
+                (None, None) => break,
+                mismatch => panic!("link and next must agree: {mismatch:?}"),
+            }
+        }
+        assert_eq!(seen, expected, "{order}");
+    }
+}
+
+#[actix_web::test]
+async fn a_query_that_cannot_be_understood_is_refused_and_recorded() {
+    let service = TestService::start().await;
+    let ada = service.token("ada", Role::Admin);
+    for (query, code) in [
+        ("actr=alice", "unknown_parameter"),
+        ("limit=0", "invalid_parameter"),
+        ("limit=1001", "invalid_parameter"),
+        ("limit=ten", "invalid_parameter"),
+        ("from=yesterday", "invalid_parameter"),
+        ("to=2026-13-01", "invalid_parameter"),
+        ("status=999", "invalid_parameter"),
+        ("actor=%00", "invalid_parameter"),
+        ("cursor=garbage", "invalid_cursor"),
+        ("cursor=AWT___________________________________8", "invalid_cursor"),
+    ] {
+        let answer = Answer::of(service.get(&format!("/audit/records?{query}")).bearer_auth(&ada)).await;
+        assert_problem(400, code, &answer);
+    }
+    let rejected = service.records("action=read_audit_records&outcome=rejected&status=400", 10).await;
+    assert_eq!(rejected[0]["http"]["query"], "actr=alice");
+    for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+        let answer = Answer::of(service.request(method, "/audit/records").bearer_auth(&ada)).await;
+        assert_problem(405, "method_not_allowed", &answer);
+    }
+}
+
+#[actix_web::test]
+async fn two_instances_write_into_one_trail_each_with_numbers_of_its_own() {
+    let service = TestService::start().await;
+    service.create(&json!({ "name": "Here" })).await;
+    let database = audit::testing::TestDatabase::empty();
+    let other = TestService::start_at(database, service.database.url().to_owned()).await;
+    other.create(&json!({ "name": "There" })).await;
+    let records = service.records("action=create_item", 2).await;
+    assert_ne!(records[0]["instance"], records[1]["instance"]);
+    assert!(records.iter().all(|record| record["service"] == "items-api"));
+    assert_eq!(records[1]["seq"], 1);
+}
