@@ -18,7 +18,10 @@ impl Parse for Argument {
         }
         input.parse::<Token![=]>()?;
         if input.is_empty() || input.peek(Token![,]) {
-            return Err(syn::Error::new(key.span(), format!("`{key} =` has no value")));
+            return Err(syn::Error::new(
+                key.span(),
+                format!("`{key} =` has no value"),
+            ));
         }
         Ok(Self {
             key,

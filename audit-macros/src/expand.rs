@@ -12,8 +12,16 @@ use syn::{Attribute, FnArg, Ident, ItemFn, Type};
 use crate::validate::{Audited, Capture};
 
 pub(crate) fn expand(audited: &Audited, function: &ItemFn) -> TokenStream {
-    let ItemFn { attrs, vis, sig, block, .. } = function;
-    let (outside, inside): (Vec<_>, Vec<_>) = attrs.iter().partition(|attribute| belongs_outside(attribute));
+    let ItemFn {
+        attrs,
+        vis,
+        sig,
+        block,
+        ..
+    } = function;
+    let (outside, inside): (Vec<_>, Vec<_>) = attrs
+        .iter()
+        .partition(|attribute| belongs_outside(attribute));
     let name = &sig.ident;
     let generics = &sig.generics;
     let condition = &generics.where_clause;
@@ -25,7 +33,9 @@ pub(crate) fn expand(audited: &Audited, function: &ItemFn) -> TokenStream {
             FnArg::Receiver(_) => None,
         })
         .collect();
-    let arguments: Vec<Ident> = (0..types.len()).map(|number| format_ident!("argument_{number}")).collect();
+    let arguments: Vec<Ident> = (0..types.len())
+        .map(|number| format_ident!("argument_{number}"))
+        .collect();
 
     let action = &audited.action;
     let resource = option(audited.resource.as_ref());
@@ -71,10 +81,14 @@ fn option(value: Option<&syn::LitStr>) -> TokenStream {
 /// such as `#[instrument]`, speak of the handler as it was written.
 fn belongs_outside(attribute: &Attribute) -> bool {
     const ROUTES: [&str; 11] = [
-        "get", "post", "put", "delete", "head", "connect", "options", "trace", "patch", "route", "routes",
+        "get", "post", "put", "delete", "head", "connect", "options", "trace", "patch", "route",
+        "routes",
     ];
     const DOCUMENTATION: [&str; 3] = ["doc", "deprecated", "path"];
     attribute.path().segments.last().is_some_and(|last| {
-        ROUTES.iter().chain(&DOCUMENTATION).any(|name| last.ident == name)
+        ROUTES
+            .iter()
+            .chain(&DOCUMENTATION)
+            .any(|name| last.ident == name)
     })
 }

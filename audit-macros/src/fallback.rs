@@ -13,14 +13,21 @@ use crate::validate::{Audited, Capture};
 pub(crate) fn expand(errors: &syn::Error, mut function: ItemFn) -> TokenStream {
     let errors = errors.to_compile_error();
     let is_method = matches!(function.sig.inputs.first(), Some(FnArg::Receiver(_)));
-    let is_second = function
-        .attrs
-        .iter()
-        .any(|attribute| attribute.path().segments.last().is_some_and(|last| last.ident == "audited"));
+    let is_second = function.attrs.iter().any(|attribute| {
+        attribute
+            .path()
+            .segments
+            .last()
+            .is_some_and(|last| last.ident == "audited")
+    });
     if is_method || is_second || function.sig.asyncness.is_none() {
-        function
-            .attrs
-            .retain(|attribute| attribute.path().segments.last().is_none_or(|last| last.ident != "audited"));
+        function.attrs.retain(|attribute| {
+            attribute
+                .path()
+                .segments
+                .last()
+                .is_none_or(|last| last.ident != "audited")
+        });
         return quote!(#errors #function);
     }
     function.sig.constness = None;
@@ -38,7 +45,11 @@ pub(crate) fn expand(errors: &syn::Error, mut function: ItemFn) -> TokenStream {
 /// being typed has errors of its own already.
 pub(crate) fn not_a_function(item: TokenStream) -> TokenStream {
     let error = syn::parse2::<syn::Item>(item.clone()).ok().map(|other| {
-        syn::Error::new(other.span(), "#[audited] works on handlers: put it on an `async fn`").to_compile_error()
+        syn::Error::new(
+            other.span(),
+            "#[audited] works on handlers: put it on an `async fn`",
+        )
+        .to_compile_error()
     });
     quote!(#error #item)
 }

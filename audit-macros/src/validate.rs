@@ -43,7 +43,10 @@ impl Mistakes {
     }
 }
 
-pub(crate) fn validate(arguments: syn::Result<Vec<Argument>>, function: &ItemFn) -> syn::Result<Audited> {
+pub(crate) fn validate(
+    arguments: syn::Result<Vec<Argument>>,
+    function: &ItemFn,
+) -> syn::Result<Audited> {
     let mut mistakes = Mistakes::default();
     check_function(function, &mut mistakes);
     let arguments = match arguments {
@@ -57,7 +60,10 @@ pub(crate) fn validate(arguments: syn::Result<Vec<Argument>>, function: &ItemFn)
         (Some(audited), None) => Ok(audited),
         (_, Some(errors)) => Err(errors),
         // `read` gives nothing only after it has said why.
-        (None, None) => Err(syn::Error::new(Span::call_site(), "the annotation cannot be read")),
+        (None, None) => Err(syn::Error::new(
+            Span::call_site(),
+            "the annotation cannot be read",
+        )),
     }
 }
 
@@ -79,7 +85,12 @@ fn check_function(function: &ItemFn, mistakes: &mut Mistakes) {
         );
     }
     for attribute in &function.attrs {
-        if attribute.path().segments.last().is_some_and(|last| last.ident == "audited") {
+        if attribute
+            .path()
+            .segments
+            .last()
+            .is_some_and(|last| last.ident == "audited")
+        {
             mistakes.at(
                 attribute.span(),
                 "one handler is one action: remove the second #[audited]",
@@ -96,7 +107,10 @@ fn read(arguments: Vec<Argument>, mistakes: &mut Mistakes) -> Option<Audited> {
     let mut named = Vec::<Ident>::new();
     for Argument { key, value } in arguments {
         if named.contains(&key) {
-            mistakes.at(key.span(), format!("`{key}` is given twice: remove one of them"));
+            mistakes.at(
+                key.span(),
+                format!("`{key}` is given twice: remove one of them"),
+            );
             continue;
         }
         match key.to_string().as_str() {
@@ -104,7 +118,10 @@ fn read(arguments: Vec<Argument>, mistakes: &mut Mistakes) -> Option<Audited> {
             "resource" => resource = name(&key, &value, mistakes),
             "resource_id" => resource_id = Some(value),
             "capture" => capture = read_capture(&value, mistakes),
-            _ => mistakes.at(key.span(), format!("unknown key `{key}`: #[audited] knows {KEYS}")),
+            _ => mistakes.at(
+                key.span(),
+                format!("unknown key `{key}`: #[audited] knows {KEYS}"),
+            ),
         }
         named.push(key);
     }
@@ -131,7 +148,10 @@ fn name(key: &Ident, value: &Expr, mistakes: &mut Mistakes) -> Option<LitStr> {
     if name.is_empty() || name.len() > LONGEST_NAME {
         mistakes.at(
             literal.span(),
-            format!("`{key}` has 1 to {LONGEST_NAME} characters, this one {}", name.len()),
+            format!(
+                "`{key}` has 1 to {LONGEST_NAME} characters, this one {}",
+                name.len()
+            ),
         );
         return None;
     }
@@ -156,7 +176,9 @@ fn read_capture(value: &Expr, mistakes: &mut Mistakes) -> Option<Capture> {
         other => {
             mistakes.at(
                 literal.span(),
-                format!("`capture` is \"metadata\", \"request\", \"response\" or \"all\", not {other:?}"),
+                format!(
+                    "`capture` is \"metadata\", \"request\", \"response\" or \"all\", not {other:?}"
+                ),
             );
             None
         }
@@ -166,7 +188,8 @@ fn read_capture(value: &Expr, mistakes: &mut Mistakes) -> Option<Capture> {
 fn string(key: &Ident, value: &Expr, mistakes: &mut Mistakes) -> Option<LitStr> {
     match value {
         Expr::Lit(ExprLit {
-            lit: Lit::Str(literal), ..
+            lit: Lit::Str(literal),
+            ..
         }) => Some(literal.clone()),
         _ => {
             mistakes.at(

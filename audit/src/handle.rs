@@ -74,7 +74,9 @@ impl Audit {
     /// It blocks: call it when the server has stopped, or on a thread of its own.
     pub fn drain(&self, timeout: Duration) -> usize {
         self.shared.journal.close();
-        self.shared.journal.wait_until_drained(Instant::now() + timeout)
+        self.shared
+            .journal
+            .wait_until_drained(Instant::now() + timeout)
     }
 
     pub(crate) fn service(&self) -> &str {
@@ -114,7 +116,9 @@ impl Audit {
     pub(crate) fn append(&self, permit: Permit, record: Record) {
         match record.canonical_bytes() {
             Ok(bytes) => permit.append(bytes.into()),
-            Err(error) => tracing::error!(id = %record.id, %error, "a record could not be serialised and is lost"),
+            Err(error) => {
+                tracing::error!(id = %record.id, %error, "a record could not be serialised and is lost")
+            }
         }
     }
 

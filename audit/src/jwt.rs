@@ -68,7 +68,9 @@ pub struct Jwt {
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// The secret is too short to withstand guessing.
-    #[error("the HS256 secret has {0} bytes and needs at least 32: generate one with `openssl rand -hex 32`")]
+    #[error(
+        "the HS256 secret has {0} bytes and needs at least 32: generate one with `openssl rand -hex 32`"
+    )]
     TooShort(usize),
     /// The key is not of the kind that the algorithm needs.
     #[error("the key is not a PEM public key for {0:?}")]
@@ -98,7 +100,12 @@ impl Jwt {
     ///
     /// When the algorithm is not RS256, ES256 or EdDSA, or when the key is not a
     /// PEM public key for it.
-    pub fn public_key(pem: &[u8], algorithm: Algorithm, issuer: &str, audience: &str) -> Result<Self, KeyError> {
+    pub fn public_key(
+        pem: &[u8],
+        algorithm: Algorithm,
+        issuer: &str,
+        audience: &str,
+    ) -> Result<Self, KeyError> {
         let key = match algorithm {
             Algorithm::RS256 => DecodingKey::from_rsa_pem(pem),
             Algorithm::ES256 => DecodingKey::from_ec_pem(pem),
@@ -115,7 +122,10 @@ impl Jwt {
         validation.validate_nbf = true;
         validation.set_issuer(&[issuer]);
         validation.set_audience(&[audience]);
-        validation.required_spec_claims = ["exp", "iss", "aud", "sub"].map(str::to_owned).into_iter().collect::<HashSet<_>>();
+        validation.required_spec_claims = ["exp", "iss", "aud", "sub"]
+            .map(str::to_owned)
+            .into_iter()
+            .collect::<HashSet<_>>();
         Self { key, validation }
     }
 
@@ -124,12 +134,15 @@ impl Jwt {
             .map_err(|error| match error.kind() {
                 ErrorKind::ExpiredSignature => {
                     Problem::new(&EXPIRED_CREDENTIALS, "Get a new token and try again.")
-                        .with_challenge(r#"Bearer error="invalid_token", error_description="expired""#)
+                        .with_challenge(
+                            r#"Bearer error="invalid_token", error_description="expired""#,
+                        )
                 }
                 _ => invalid(),
             })?
             .claims;
-        let sane = |name: &str| (1..=NAME_BYTES).contains(&name.len()) && !name.contains(char::is_control);
+        let sane =
+            |name: &str| (1..=NAME_BYTES).contains(&name.len()) && !name.contains(char::is_control);
         if !sane(&claims.sub) || !claims.jti.as_deref().is_none_or(sane) {
             return Err(invalid());
         }
@@ -146,7 +159,9 @@ impl Authenticate for Jwt {
             .to_str()
             .ok()
             .and_then(|header| header.split_once(' '))
-            .filter(|(scheme, token)| scheme.eq_ignore_ascii_case("bearer") && token.len() <= TOKEN_BYTES)
+            .filter(|(scheme, token)| {
+                scheme.eq_ignore_ascii_case("bearer") && token.len() <= TOKEN_BYTES
+            })
             .map(|(_, token)| token.trim())
             .ok_or_else(invalid)?;
         let claims = self.verify(token)?;
@@ -159,12 +174,19 @@ impl Authenticate for Jwt {
 
 /// Nothing was sent, so the challenge says only what to send (RFC 6750, section 3.1).
 fn missing() -> Problem {
-    Problem::new(&MISSING_CREDENTIALS, "Send a token: `Authorization: Bearer …`.").with_challenge("Bearer")
+    Problem::new(
+        &MISSING_CREDENTIALS,
+        "Send a token: `Authorization: Bearer …`.",
+    )
+    .with_challenge("Bearer")
 }
 
 /// What exactly is wrong with a token is nothing to tell somebody who may have
 /// forged it.
 fn invalid() -> Problem {
-    Problem::new(&INVALID_CREDENTIALS, "Get a new token from the issuer of this service.")
-        .with_challenge(r#"Bearer error="invalid_token""#)
+    Problem::new(
+        &INVALID_CREDENTIALS,
+        "Get a new token from the issuer of this service.",
+    )
+    .with_challenge(r#"Bearer error="invalid_token""#)
 }

@@ -24,7 +24,10 @@ impl LogGate {
     pub(crate) fn admit(&self) -> Option<u64> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        if state.opened_at.is_some_and(|opened| now.duration_since(opened) < INTERVAL) {
+        if state
+            .opened_at
+            .is_some_and(|opened| now.duration_since(opened) < INTERVAL)
+        {
             state.held_back += 1;
             return None;
         }

@@ -40,7 +40,11 @@ impl Kind {
     /// `code` and people by `title`; neither may change once published.
     #[must_use]
     pub const fn new(status: u16, code: &'static str, title: &'static str) -> Self {
-        Self { status, code, title }
+        Self {
+            status,
+            code,
+            title,
+        }
     }
 
     /// The code by which programs recognise it.
@@ -59,32 +63,43 @@ impl Kind {
 /// A cursor that this service did not make, or made for another order.
 pub const INVALID_CURSOR: Kind = Kind::new(400, "invalid_cursor", "The cursor is not valid");
 /// A query parameter that the route does not know.
-pub const UNKNOWN_PARAMETER: Kind = Kind::new(400, "unknown_parameter", "A query parameter is unknown");
+pub const UNKNOWN_PARAMETER: Kind =
+    Kind::new(400, "unknown_parameter", "A query parameter is unknown");
 /// A query parameter whose value cannot be understood.
-pub const INVALID_PARAMETER: Kind = Kind::new(400, "invalid_parameter", "A query parameter is not valid");
+pub const INVALID_PARAMETER: Kind =
+    Kind::new(400, "invalid_parameter", "A query parameter is not valid");
 /// The request says not who makes it.
-pub const MISSING_CREDENTIALS: Kind = Kind::new(401, "missing_credentials", "Authentication is required");
+pub const MISSING_CREDENTIALS: Kind =
+    Kind::new(401, "missing_credentials", "Authentication is required");
 /// The credentials are not accepted.
-pub const INVALID_CREDENTIALS: Kind = Kind::new(401, "invalid_credentials", "The credentials are not valid");
+pub const INVALID_CREDENTIALS: Kind =
+    Kind::new(401, "invalid_credentials", "The credentials are not valid");
 /// The credentials were accepted once, but their time is over.
-pub const EXPIRED_CREDENTIALS: Kind = Kind::new(401, "expired_credentials", "The credentials have expired");
+pub const EXPIRED_CREDENTIALS: Kind =
+    Kind::new(401, "expired_credentials", "The credentials have expired");
 /// The actor is known and may not do this.
 pub const FORBIDDEN: Kind = Kind::new(403, "forbidden", "The actor is not allowed to do this");
 /// There is no such record.
-pub const RECORD_NOT_FOUND: Kind = Kind::new(404, "record_not_found", "There is no such audit record");
+pub const RECORD_NOT_FOUND: Kind =
+    Kind::new(404, "record_not_found", "There is no such audit record");
 /// There is nothing at this path.
 pub const NOT_FOUND: Kind = Kind::new(404, "not_found", "There is nothing at this path");
 /// What is at this path cannot be used in this way.
-pub const METHOD_NOT_ALLOWED: Kind = Kind::new(405, "method_not_allowed", "The method is not possible here");
+pub const METHOD_NOT_ALLOWED: Kind =
+    Kind::new(405, "method_not_allowed", "The method is not possible here");
 /// The handler panicked, or the service is put together wrongly.
 pub const INTERNAL_ERROR: Kind = Kind::new(500, "internal_error", "The service made a mistake");
 /// There is no room to record the attempt, so it is not made.
-pub const AUDIT_UNAVAILABLE: Kind =
-    Kind::new(503, "audit_unavailable", "The attempt cannot be recorded, so it was not made");
+pub const AUDIT_UNAVAILABLE: Kind = Kind::new(
+    503,
+    "audit_unavailable",
+    "The attempt cannot be recorded, so it was not made",
+);
 /// The query asked for more than can be answered in time.
 pub const QUERY_TIMED_OUT: Kind = Kind::new(503, "query_timed_out", "The query took too long");
 /// The store cannot be asked at the moment.
-pub const STORE_UNAVAILABLE: Kind = Kind::new(503, "store_unavailable", "The store cannot be reached");
+pub const STORE_UNAVAILABLE: Kind =
+    Kind::new(503, "store_unavailable", "The store cannot be reached");
 
 /// An error with everything its reader may know.
 ///
@@ -215,7 +230,9 @@ pub(crate) struct Code(pub(crate) &'static str);
 
 fn bounded(mut detail: String) -> String {
     if detail.len() > DETAIL_BYTES {
-        let end = (0..=DETAIL_BYTES).rev().find(|&end| detail.is_char_boundary(end));
+        let end = (0..=DETAIL_BYTES)
+            .rev()
+            .find(|&end| detail.is_char_boundary(end));
         detail.truncate(end.unwrap_or(0));
         detail.push('…');
     }
@@ -237,7 +254,10 @@ mod tests {
         let problem = Problem::new(&INVALID_CURSOR, "Leave it out to start again.");
         let response = problem.error_response();
         assert_eq!(response.status(), 400);
-        assert_eq!(response.headers().get(CONTENT_TYPE).unwrap(), "application/problem+json");
+        assert_eq!(
+            response.headers().get(CONTENT_TYPE).unwrap(),
+            "application/problem+json"
+        );
         assert_eq!(
             body_of(&problem).await,
             serde_json::json!({

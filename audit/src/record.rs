@@ -165,7 +165,9 @@ impl Outcome {
     /// The outcome of that name, if there is one.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|outcome| outcome.as_str() == name)
+        Self::ALL
+            .into_iter()
+            .find(|outcome| outcome.as_str() == name)
     }
 
     /// The outcome that a response with this status stands for.
@@ -385,11 +387,16 @@ impl<'de> Deserialize<'de> for JsonText {
 mod micros {
     use super::{DateTime, Deserialize, Deserializer, Serializer, Utc};
 
-    pub(super) fn serialize<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(
+        time: &DateTime<Utc>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&time.format("%Y-%m-%dT%H:%M:%S%.6fZ"))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTime<Utc>, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<DateTime<Utc>, D::Error> {
         DateTime::deserialize(deserializer)
     }
 }
@@ -439,8 +446,14 @@ mod tests {
     #[test]
     fn the_digest_is_the_leaf_hash_of_rfc_6962() {
         // The hash of an empty leaf, from the RFC's own test vectors.
-        let hex: String = digest(b"").iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d");
+        let hex: String = digest(b"")
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        assert_eq!(
+            hex,
+            "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"
+        );
     }
 
     #[test]

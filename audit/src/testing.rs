@@ -35,10 +35,16 @@ impl TestDatabase {
     ///
     /// When there is no such server: tests cannot go on without it.
     #[must_use]
-    #[expect(clippy::expect_used, clippy::panic, reason = "a test without a database has failed")]
+    #[expect(
+        clippy::expect_used,
+        clippy::panic,
+        reason = "a test without a database has failed"
+    )]
     pub fn empty() -> Self {
         let Ok(server) = std::env::var("TEST_DATABASE_URL") else {
-            panic!("TEST_DATABASE_URL is not set: run `cargo xtask test`, which starts a Postgres for the tests");
+            panic!(
+                "TEST_DATABASE_URL is not set: run `cargo xtask test`, which starts a Postgres for the tests"
+            );
         };
         let name = format!("test_{}", Uuid::new_v4().simple());
         execute(&server, &format!("CREATE DATABASE {name}")).expect("a database for the test");
@@ -68,6 +74,12 @@ impl TestDatabase {
         &self.url
     }
 
+    /// What it is called.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// A connection with all the rights of the owner.
     ///
     /// # Panics
@@ -84,7 +96,10 @@ impl Drop for TestDatabase {
     fn drop(&mut self) {
         // A test's database that cannot be dropped is left to whoever stops the
         // server; failing here would hide why the test itself failed.
-        let _ = execute(&self.server, &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name));
+        let _ = execute(
+            &self.server,
+            &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name),
+        );
     }
 }
 
@@ -99,8 +114,15 @@ fn with_database(url: &str, name: &str) -> String {
         None => (url, String::new()),
     };
     let authority_begins = base.find("://").map_or(0, |scheme| scheme + 3);
-    let (authority, _) = match base.get(authority_begins..).and_then(|rest| rest.split_once('/')) {
-        Some((authority, database)) => (base.get(..authority_begins + authority.len()).unwrap_or(base), database),
+    let (authority, _) = match base
+        .get(authority_begins..)
+        .and_then(|rest| rest.split_once('/'))
+    {
+        Some((authority, database)) => (
+            base.get(..authority_begins + authority.len())
+                .unwrap_or(base),
+            database,
+        ),
         None => (base, ""),
     };
     format!("{authority}/{name}{query}")
@@ -130,8 +152,14 @@ mod tests {
     #[test]
     fn only_the_database_of_a_url_is_exchanged() {
         for (url, expected) in [
-            ("postgresql:///postgres?host=/run", "postgresql:///new?host=/run"),
-            ("postgresql://u:p@host:5432/postgres", "postgresql://u:p@host:5432/new"),
+            (
+                "postgresql:///postgres?host=/run",
+                "postgresql:///new?host=/run",
+            ),
+            (
+                "postgresql://u:p@host:5432/postgres",
+                "postgresql://u:p@host:5432/new",
+            ),
             ("postgresql://host", "postgresql://host/new"),
         ] {
             assert_eq!(with_database(url, "new"), expected);

@@ -18,7 +18,10 @@ struct Named;
 
 impl Authenticate for Named {
     fn authenticate(&self, request: &HttpRequest) -> Result<Actor, Problem> {
-        let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let header = request
+            .headers()
+            .get(AUTHORIZATION)
+            .and_then(|value| value.to_str().ok());
         let mut words = header
             .ok_or_else(|| Problem::new(&MISSING_CREDENTIALS, "Say who you are."))?
             .split(',');
@@ -85,7 +88,10 @@ fn mount(config: &mut web::ServiceConfig) {
 }
 
 fn start(database: &TestDatabase) -> Audit {
-    Audit::builder("tests", database.url()).authenticate(Named).start().unwrap()
+    Audit::builder("tests", database.url())
+        .authenticate(Named)
+        .start()
+        .unwrap()
 }
 
 macro_rules! app {
@@ -122,7 +128,10 @@ async fn an_attempt_is_recorded_with_who_what_when_where_and_how_it_ended() {
         .insert_header((AUTHORIZATION, "alice,user"))
         .insert_header(("X-Request-Id", "req-1"))
         .insert_header(("User-Agent", "tests"))
-        .insert_header(("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"))
+        .insert_header((
+            "traceparent",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        ))
         .peer_addr("192.0.2.7:1234".parse().unwrap())
         .set_json(json!({ "name": "kettle", "login": { "password": "hunter2" } }))
         .to_request();
@@ -145,13 +154,24 @@ async fn an_attempt_is_recorded_with_who_what_when_where_and_how_it_ended() {
             "status": 201, "request_id": "req-1", "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
         })
     );
-    assert_eq!(record["client"], json!({ "ip": "192.0.2.7", "peer": "192.0.2.7", "user_agent": "tests" }));
-    assert_eq!(record["request"], json!({ "name": "kettle", "login": { "password": "[REDACTED]" } }));
+    assert_eq!(
+        record["client"],
+        json!({ "ip": "192.0.2.7", "peer": "192.0.2.7", "user_agent": "tests" })
+    );
+    assert_eq!(
+        record["request"],
+        json!({ "name": "kettle", "login": { "password": "[REDACTED]" } })
+    );
     assert_eq!(record["response"]["token"], "[REDACTED]");
     assert_eq!(record["response"]["got"]["login"]["password"], "[REDACTED]");
     assert_eq!(
         record["redacted"],
-        json!(["/request/login/password", "/response/got/login/password", "/response/token", "/http/query/token"])
+        json!([
+            "/request/login/password",
+            "/response/got/login/password",
+            "/response/token",
+            "/http/query/token"
+        ])
     );
     assert_eq!(record["seq"], 1);
     assert!(record["duration_us"].as_i64().unwrap() > 0);
@@ -162,7 +182,10 @@ async fn the_handlers_answer_passes_through_untouched() {
     let database = TestDatabase::migrated(None);
     let audit = start(&database);
     let app = app!(audit);
-    let request = TestRequest::post().uri("/below/7").set_json(json!([1])).to_request();
+    let request = TestRequest::post()
+        .uri("/below/7")
+        .set_json(json!([1]))
+        .to_request();
     let body: Value = actix_web::test::call_and_read_body_json(&app, request).await;
     assert_eq!(body, json!({ "id": 7, "token": "out", "got": [1] }));
 }
@@ -172,14 +195,26 @@ async fn it_works_above_and_below_the_route_macro_and_without_one() {
     let database = TestDatabase::migrated(None);
     let audit = start(&database);
     let app = app!(audit);
-    let request = TestRequest::put().uri("/above").set_json(json!({ "a": 1 })).to_request();
+    let request = TestRequest::put()
+        .uri("/above")
+        .set_json(json!({ "a": 1 }))
+        .to_request();
     assert_eq!(call_service(&app, request).await.status(), StatusCode::OK);
-    let request = TestRequest::post().uri("/plain").set_json(json!({ "a": 1 })).to_request();
+    let request = TestRequest::post()
+        .uri("/plain")
+        .set_json(json!({ "a": 1 }))
+        .to_request();
     assert_eq!(call_service(&app, request).await.status(), StatusCode::OK);
 
     let first = records(&app, "action=above", 1).await.remove(0);
-    assert_eq!(first["resource"], json!({ "type": null, "id": "set later" }));
-    assert_eq!(first["notes"], json!({ "api_key": "[REDACTED]", "source": "helper" }));
+    assert_eq!(
+        first["resource"],
+        json!({ "type": null, "id": "set later" })
+    );
+    assert_eq!(
+        first["notes"],
+        json!({ "api_key": "[REDACTED]", "source": "helper" })
+    );
     assert_eq!(first["actor"]["kind"], "anonymous");
     let second = records(&app, "action=plain.*", 1).await.remove(0);
     assert_eq!(second["request"], Value::Null);
@@ -195,16 +230,32 @@ async fn failed_extractors_are_attempts_too() {
         .uri("/below/7")
         .insert_header(("Content-Type", "application/json"))
         .set_payload(r#"{"password": "hunter2""#);
-    assert_eq!(call_service(&app, not_json.to_request()).await.status(), StatusCode::BAD_REQUEST);
+    assert_eq!(
+        call_service(&app, not_json.to_request()).await.status(),
+        StatusCode::BAD_REQUEST
+    );
     let not_a_number = TestRequest::post().uri("/below/seven").set_json(json!({}));
-    assert_eq!(call_service(&app, not_a_number.to_request()).await.status(), StatusCode::NOT_FOUND);
+    assert_eq!(
+        call_service(&app, not_a_number.to_request()).await.status(),
+        StatusCode::NOT_FOUND
+    );
 
     let records = records(&app, "action=below", 2).await;
     assert_eq!(records[0]["outcome"], "rejected");
     assert_eq!(records[0]["reason"], "bad_request");
-    assert_eq!(records[0]["request"], Value::Null, "what cannot be redacted is not kept");
-    assert_eq!(records[0]["truncated"], json!([{ "path": "/request", "bytes": 22, "sha256": null }]));
-    assert_eq!((&records[1]["http"]["status"], &records[1]["reason"]), (&json!(404), &json!("not_found")));
+    assert_eq!(
+        records[0]["request"],
+        Value::Null,
+        "what cannot be redacted is not kept"
+    );
+    assert_eq!(
+        records[0]["truncated"],
+        json!([{ "path": "/request", "bytes": 22, "sha256": null }])
+    );
+    assert_eq!(
+        (&records[1]["http"]["status"], &records[1]["reason"]),
+        (&json!(404), &json!("not_found"))
+    );
 }
 
 #[actix_web::test]
@@ -213,16 +264,32 @@ async fn refusals_are_recorded_as_denied_with_the_code_of_their_problem() {
     let audit = start(&database);
     let app = app!(audit);
     let nobody = TestRequest::post().uri("/forbidden").to_request();
-    assert_eq!(call_service(&app, nobody).await.status(), StatusCode::UNAUTHORIZED);
-    let alice = TestRequest::post().uri("/forbidden").insert_header((AUTHORIZATION, "alice,user"));
-    assert_eq!(call_service(&app, alice.to_request()).await.status(), StatusCode::FORBIDDEN);
+    assert_eq!(
+        call_service(&app, nobody).await.status(),
+        StatusCode::UNAUTHORIZED
+    );
+    let alice = TestRequest::post()
+        .uri("/forbidden")
+        .insert_header((AUTHORIZATION, "alice,user"));
+    assert_eq!(
+        call_service(&app, alice.to_request()).await.status(),
+        StatusCode::FORBIDDEN
+    );
 
     let records = records(&app, "outcome=denied", 2).await;
     let told: Vec<_> = records
         .iter()
-        .map(|record| (record["reason"].as_str().unwrap(), record["actor"]["id"].as_str()))
+        .map(|record| {
+            (
+                record["reason"].as_str().unwrap(),
+                record["actor"]["id"].as_str(),
+            )
+        })
         .collect();
-    assert_eq!(told, [("missing_credentials", None), ("forbidden", Some("alice"))]);
+    assert_eq!(
+        told,
+        [("missing_credentials", None), ("forbidden", Some("alice"))]
+    );
 }
 
 #[actix_web::test]
@@ -232,10 +299,16 @@ async fn a_panic_is_answered_and_recorded() {
     let app = app!(audit);
     let response = call_service(&app, TestRequest::get().uri("/panics").to_request()).await;
     assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
-    assert_eq!(response.headers().get("content-type").unwrap(), "application/problem+json");
+    assert_eq!(
+        response.headers().get("content-type").unwrap(),
+        "application/problem+json"
+    );
 
     let record = records(&app, "action=panics", 1).await.remove(0);
-    assert_eq!((&record["outcome"], &record["reason"]), (&json!("failed"), &json!("panic")));
+    assert_eq!(
+        (&record["outcome"], &record["reason"]),
+        (&json!("failed"), &json!("panic"))
+    );
     assert_eq!(record["http"]["status"], 500);
 }
 
@@ -246,11 +319,18 @@ async fn a_client_that_goes_away_leaves_an_aborted_attempt() {
     let app = app!(audit);
     let mut call = Box::pin(app.call(TestRequest::get().uri("/never").to_request()));
     // Polled once, the handler has begun; dropped, its client is gone.
-    assert!(futures_util::future::poll_immediate(&mut call).await.is_none());
+    assert!(
+        futures_util::future::poll_immediate(&mut call)
+            .await
+            .is_none()
+    );
     drop(call);
 
     let record = records(&app, "action=never", 1).await.remove(0);
-    assert_eq!((&record["outcome"], &record["reason"]), (&json!("aborted"), &json!("client_gone")));
+    assert_eq!(
+        (&record["outcome"], &record["reason"]),
+        (&json!("aborted"), &json!("client_gone"))
+    );
     assert_eq!(record["http"]["status"], Value::Null);
 }
 
@@ -259,11 +339,19 @@ async fn without_room_for_its_record_an_attempt_is_refused_before_it_begins() {
     let nowhere = "postgresql:///nowhere?host=/nonexistent";
     let audit = Audit::builder("tests", nowhere)
         .authenticate(Named)
-        .capacity(Capacity { entries: 1, ..Capacity::default() })
+        .capacity(Capacity {
+            entries: 1,
+            ..Capacity::default()
+        })
         .start()
         .unwrap();
     let app = app!(audit);
-    let call = || TestRequest::put().uri("/above").set_json(json!({})).to_request();
+    let call = || {
+        TestRequest::put()
+            .uri("/above")
+            .set_json(json!({}))
+            .to_request()
+    };
     assert_eq!(call_service(&app, call()).await.status(), StatusCode::OK);
     let response = call_service(&app, call()).await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
@@ -274,7 +362,14 @@ async fn without_room_for_its_record_an_attempt_is_refused_before_it_begins() {
 #[actix_web::test]
 async fn without_an_audit_trail_the_handler_does_not_run() {
     let app = init_service(App::new().service(above)).await;
-    let response = call_service(&app, TestRequest::put().uri("/above").set_json(json!({})).to_request()).await;
+    let response = call_service(
+        &app,
+        TestRequest::put()
+            .uri("/above")
+            .set_json(json!({}))
+            .to_request(),
+    )
+    .await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
 }
 
@@ -284,13 +379,24 @@ async fn records_wait_for_a_postgres_that_is_not_ready_and_drain_when_it_is() {
     let audit = start(&database);
     let app = app!(audit);
     for _ in 0..3 {
-        let request = TestRequest::put().uri("/above").set_json(json!({})).to_request();
+        let request = TestRequest::put()
+            .uri("/above")
+            .set_json(json!({}))
+            .to_request();
         assert_eq!(call_service(&app, request).await.status(), StatusCode::OK);
     }
     let url = database.url().to_owned();
-    web::block(move || audit::migrate(&url, None)).await.unwrap().unwrap();
+    web::block(move || audit::migrate(&url, None))
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(records(&app, "action=above", 3).await.len(), 3);
-    assert_eq!(web::block(move || audit.drain(Duration::from_secs(20))).await.unwrap(), 0);
+    assert_eq!(
+        web::block(move || audit.drain(Duration::from_secs(20)))
+            .await
+            .unwrap(),
+        0
+    );
 }
 
 #[actix_web::test]
@@ -298,15 +404,28 @@ async fn draining_lets_nothing_new_in_and_nothing_behind() {
     let database = TestDatabase::migrated(None);
     let audit = start(&database);
     let app = app!(audit);
-    let call = || TestRequest::put().uri("/above").set_json(json!({})).to_request();
+    let call = || {
+        TestRequest::put()
+            .uri("/above")
+            .set_json(json!({}))
+            .to_request()
+    };
     for _ in 0..100 {
         assert_eq!(call_service(&app, call()).await.status(), StatusCode::OK);
     }
     let draining = audit.clone();
-    let left = web::block(move || draining.drain(Duration::from_secs(20))).await.unwrap();
+    let left = web::block(move || draining.drain(Duration::from_secs(20)))
+        .await
+        .unwrap();
     assert_eq!(left, 0);
-    assert_eq!(call_service(&app, call()).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(
+        call_service(&app, call()).await.status(),
+        StatusCode::SERVICE_UNAVAILABLE
+    );
     // The first trail is closed, so another one reads what it has left.
     let again = app!(start(&database));
-    assert_eq!(records(&again, "action=above&limit=1000", 100).await.len(), 100);
+    assert_eq!(
+        records(&again, "action=above&limit=1000", 100).await.len(),
+        100
+    );
 }

@@ -69,7 +69,10 @@ impl FromRequest for Member {
             if actor.has_any_role(&[Role::User.as_str(), Role::Admin.as_str()]) {
                 Ok(Self(actor))
             } else {
-                Err(Problem::new(&FORBIDDEN, "Items take the role `user` or `admin`."))
+                Err(Problem::new(
+                    &FORBIDDEN,
+                    "Items take the role `user` or `admin`.",
+                ))
             }
         })
     }
@@ -90,7 +93,9 @@ pub enum AuthError {
     #[error(transparent)]
     Key(#[from] KeyError),
     /// The service only checks tokens.
-    #[error("tokens are signed elsewhere, because a public key is configured: ask whoever holds the private one")]
+    #[error(
+        "tokens are signed elsewhere, because a public key is configured: ask whoever holds the private one"
+    )]
     SignedElsewhere,
     /// The operating system has no random numbers, or signing failed.
     #[error("cannot make a token: {0}")]
@@ -204,12 +209,23 @@ mod tests {
     fn the_secret_is_made_once_and_is_nobody_elses_to_read() {
         let folder = tempfile::tempdir().unwrap();
         let secrets: Vec<_> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| secret(folder.path()).unwrap())).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+            let threads: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| secret(folder.path()).unwrap()))
+                .collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .collect()
         });
         assert!(secrets.windows(2).all(|pair| pair[0] == pair[1]));
-        let files: Vec<_> = fs::read_dir(folder.path()).unwrap().map(Result::unwrap).collect();
+        let files: Vec<_> = fs::read_dir(folder.path())
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
         assert_eq!(files.len(), 1);
-        assert_eq!(files[0].metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            files[0].metadata().unwrap().permissions().mode() & 0o777,
+            0o600
+        );
     }
 }

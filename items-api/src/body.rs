@@ -12,7 +12,9 @@ use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
-use crate::problem::{BODY_TOO_LARGE, INCOMPLETE_BODY, INVALID_BODY, INVALID_JSON, UNSUPPORTED_MEDIA_TYPE};
+use crate::problem::{
+    BODY_TOO_LARGE, INCOMPLETE_BODY, INVALID_BODY, INVALID_JSON, UNSUPPORTED_MEDIA_TYPE,
+};
 
 /// The largest body. It is what a record keeps of a body, so that the payload of
 /// every accepted request stands in its record whole.
@@ -31,14 +33,23 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
         Box::pin(async move {
             checked?;
             let bytes = read(payload).await?;
-            serde_json::from_slice(&bytes).map(Self).map_err(|error| explain(&error))
+            serde_json::from_slice(&bytes)
+                .map(Self)
+                .map_err(|error| explain(&error))
         })
     }
 }
 
 fn check_headers(request: &HttpRequest) -> Result<(), Problem> {
-    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let media_type = header(CONTENT_TYPE).and_then(|value| value.split(';').next()).map(str::trim);
+    let header = |name| {
+        request
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
+    let media_type = header(CONTENT_TYPE)
+        .and_then(|value| value.split(';').next())
+        .map(str::trim);
     if !media_type.is_some_and(|media_type| media_type.eq_ignore_ascii_case("application/json")) {
         return Err(Problem::new(
             &UNSUPPORTED_MEDIA_TYPE,
@@ -46,7 +57,10 @@ fn check_headers(request: &HttpRequest) -> Result<(), Problem> {
         ));
     }
     if header(CONTENT_ENCODING).is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
-        return Err(Problem::new(&UNSUPPORTED_MEDIA_TYPE, "Send the body without compression."));
+        return Err(Problem::new(
+            &UNSUPPORTED_MEDIA_TYPE,
+            "Send the body without compression.",
+        ));
     }
     let announced = header(CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
     if announced.is_some_and(|bytes| bytes > MAX_BODY_BYTES as u64) {
@@ -68,18 +82,26 @@ async fn read(mut payload: Payload) -> Result<Vec<u8>, Problem> {
 }
 
 fn too_large() -> Problem {
-    Problem::new(&BODY_TOO_LARGE, format!("A body has at most {MAX_BODY_BYTES} bytes."))
+    Problem::new(
+        &BODY_TOO_LARGE,
+        format!("A body has at most {MAX_BODY_BYTES} bytes."),
+    )
 }
 
 fn unreadable(error: &impl Display) -> Problem {
     tracing::debug!(%error, "a body broke off");
-    Problem::new(&INCOMPLETE_BODY, "The connection broke off, or the body was not encoded as announced.")
+    Problem::new(
+        &INCOMPLETE_BODY,
+        "The connection broke off, or the body was not encoded as announced.",
+    )
 }
 
 fn explain(error: &serde_json::Error) -> Problem {
     match error.classify() {
         Category::Data => Problem::new(&INVALID_BODY, sentence(error)),
-        Category::Syntax | Category::Eof | Category::Io => Problem::new(&INVALID_JSON, sentence(error)),
+        Category::Syntax | Category::Eof | Category::Io => {
+            Problem::new(&INVALID_JSON, sentence(error))
+        }
     }
 }
 

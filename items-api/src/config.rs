@@ -27,36 +27,78 @@ pub struct Options {
     #[arg(long, env = "ITEMS_API_DATA_DIR", global = true, value_name = "FOLDER")]
     pub data_dir: Option<PathBuf>,
     /// Postgres to use; without it the service runs a private one in its data folder
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true, value_name = "URL")]
+    #[arg(
+        long,
+        env = "DATABASE_URL",
+        hide_env_values = true,
+        global = true,
+        value_name = "URL"
+    )]
     pub database_url: Option<String>,
     /// Replica that answers queries of the audit trail [default: the database itself]
-    #[arg(long, env = "AUDIT_READ_URL", hide_env_values = true, global = true, value_name = "URL")]
+    #[arg(
+        long,
+        env = "AUDIT_READ_URL",
+        hide_env_values = true,
+        global = true,
+        value_name = "URL"
+    )]
     pub audit_read_url: Option<String>,
     /// Folder in which PostgreSQL's programs are looked for, besides the usual places
-    #[arg(long, env = "PRIVATE_POSTGRES_CACHE", global = true, value_name = "FOLDER")]
+    #[arg(
+        long,
+        env = "PRIVATE_POSTGRES_CACHE",
+        global = true,
+        value_name = "FOLDER"
+    )]
     pub postgres_cache: Option<PathBuf>,
     /// Issuer that tokens must name (`iss`) [default: items-api]
     #[arg(long, env = "ITEMS_API_JWT_ISSUER", global = true, value_name = "NAME")]
     pub jwt_issuer: Option<String>,
     /// Audience that tokens must name (`aud`) [default: items-api]
-    #[arg(long, env = "ITEMS_API_JWT_AUDIENCE", global = true, value_name = "NAME")]
+    #[arg(
+        long,
+        env = "ITEMS_API_JWT_AUDIENCE",
+        global = true,
+        value_name = "NAME"
+    )]
     pub jwt_audience: Option<String>,
     /// PEM file with the public key that tokens are checked with; without it a
     /// secret in the data folder is used (HS256)
-    #[arg(long, env = "ITEMS_API_JWT_PUBLIC_KEY", global = true, value_name = "FILE")]
+    #[arg(
+        long,
+        env = "ITEMS_API_JWT_PUBLIC_KEY",
+        global = true,
+        value_name = "FILE"
+    )]
     pub jwt_public_key: Option<PathBuf>,
     /// Algorithm of that public key [default: es256]
-    #[arg(long, env = "ITEMS_API_JWT_ALGORITHM", global = true, value_name = "NAME")]
+    #[arg(
+        long,
+        env = "ITEMS_API_JWT_ALGORITHM",
+        global = true,
+        value_name = "NAME"
+    )]
     pub jwt_algorithm: Option<JwtAlgorithm>,
     /// What to log, for example `info` or `warn,audit=debug` [default: info,actix_server=warn]
     #[arg(long, env = "ITEMS_API_LOG", global = true, value_name = "FILTER")]
     pub log: Option<String>,
     /// How to log [default: text]
-    #[arg(long, env = "ITEMS_API_LOG_FORMAT", global = true, value_name = "FORMAT")]
+    #[arg(
+        long,
+        env = "ITEMS_API_LOG_FORMAT",
+        global = true,
+        value_name = "FORMAT"
+    )]
     pub log_format: Option<LogFormat>,
     /// Seconds that requests, and then records, get to finish when the service
     /// stops [default: 10]
-    #[arg(long, env = "ITEMS_API_SHUTDOWN_TIMEOUT_S", global = true, value_name = "SECONDS")]
+    #[arg(
+        long,
+        env = "ITEMS_API_SHUTDOWN_TIMEOUT_S",
+        global = true,
+        value_name = "SECONDS"
+    )]
     pub shutdown_timeout_s: Option<u64>,
 }
 
@@ -156,31 +198,54 @@ impl Options {
                 .bind
                 .or(file.bind)
                 .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8000))),
-            data_dir: self.data_dir.or(file.data_dir).unwrap_or_else(|| "data".into()),
+            data_dir: self
+                .data_dir
+                .or(file.data_dir)
+                .unwrap_or_else(|| "data".into()),
             database_url: non_empty(self.database_url).or_else(|| non_empty(file.database_url)),
-            audit_read_url: non_empty(self.audit_read_url).or_else(|| non_empty(file.audit_read_url)),
+            audit_read_url: non_empty(self.audit_read_url)
+                .or_else(|| non_empty(file.audit_read_url)),
             postgres_cache: self
                 .postgres_cache
                 .or(file.postgres_cache)
                 .unwrap_or_else(|| ".cache/postgres".into()),
             jwt: JwtConfig {
-                issuer: self.jwt_issuer.or(file.jwt_issuer).unwrap_or_else(|| "items-api".to_owned()),
+                issuer: self
+                    .jwt_issuer
+                    .or(file.jwt_issuer)
+                    .unwrap_or_else(|| "items-api".to_owned()),
                 audience: self
                     .jwt_audience
                     .or(file.jwt_audience)
                     .unwrap_or_else(|| "items-api".to_owned()),
                 public_key: self.jwt_public_key.or(file.jwt_public_key),
-                algorithm: self.jwt_algorithm.or(file.jwt_algorithm).unwrap_or(JwtAlgorithm::Es256),
+                algorithm: self
+                    .jwt_algorithm
+                    .or(file.jwt_algorithm)
+                    .unwrap_or(JwtAlgorithm::Es256),
             },
-            log: self.log.or(file.log).unwrap_or_else(|| "info,actix_server=warn".to_owned()),
-            log_format: self.log_format.or(file.log_format).unwrap_or(LogFormat::Text),
-            shutdown_timeout: Duration::from_secs(self.shutdown_timeout_s.or(file.shutdown_timeout_s).unwrap_or(10)),
+            log: self
+                .log
+                .or(file.log)
+                .unwrap_or_else(|| "info,actix_server=warn".to_owned()),
+            log_format: self
+                .log_format
+                .or(file.log_format)
+                .unwrap_or(LogFormat::Text),
+            shutdown_timeout: Duration::from_secs(
+                self.shutdown_timeout_s
+                    .or(file.shutdown_timeout_s)
+                    .unwrap_or(10),
+            ),
         })
     }
 
     fn read(path: &Path) -> Result<Self, ConfigError> {
         let shown = || path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: shown(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: shown(),
+            source,
+        })?;
         toml::from_str(&text).map_err(|error| ConfigError::Parse {
             path: shown(),
             // The rest of the error quotes the file, where passwords may stand.
@@ -202,7 +267,11 @@ mod tests {
     fn a_flag_beats_the_file_and_the_file_beats_the_default() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("items-api.toml");
-        std::fs::write(&path, "bind = \"127.0.0.1:1\"\njwt_issuer = \"file\"\njwt_algorithm = \"eddsa\"\n").unwrap();
+        std::fs::write(
+            &path,
+            "bind = \"127.0.0.1:1\"\njwt_issuer = \"file\"\njwt_algorithm = \"eddsa\"\n",
+        )
+        .unwrap();
         let options = Options {
             config: Some(path),
             jwt_issuer: Some("flag".to_owned()),

@@ -1,5 +1,7 @@
 //! The service's own connections to Postgres.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_web::web;
@@ -20,10 +22,12 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How long one statement may take.
 const STATEMENT_TIMEOUT_MS: u32 = 10_000;
 
-/// Connections, and the one way to use them: on a thread that may wait.
+/// Connections, and the one way to use them: on a thread that may wait, and not
+/// before the tables are there.
 #[derive(Clone)]
 pub(crate) struct Database {
     pool: r2d2::Pool<ConnectionManager<PgConnection>>,
+    is_migrated: Arc<AtomicBool>,
 }
 
 impl Database {
@@ -38,7 +42,13 @@ impl Database {
                 .error_handler(Box::new(Quiet))
                 .connection_customizer(Box::new(Bounded))
                 .build_unchecked(manager),
+            is_migrated: Arc::default(),
         }
+    }
+
+    /// Says that the tables are there.
+    pub(crate) fn set_migrated(&self) {
+        self.is_migrated.store(true, Ordering::Release);
     }
 
     /// Runs `work` with a connection, off the async workers.
@@ -50,6 +60,9 @@ impl Database {
         T: Send + 'static,
         E: Into<Failure> + 'static,
     {
+        if !self.is_migrated.load(Ordering::Acquire) {
+            return Err(Failure::Unavailable.into());
+        }
         let pool = self.pool.clone();
         let result = web::block(move || {
             let mut connection = pool.get().map_err(|error| {
@@ -105,8 +118,11 @@ impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Refused(problem) => problem,
-            Failure::Unavailable => Self::new(&STORE_UNAVAILABLE, "Nothing was changed; try again in a moment.")
-                .with_retry_after(Duration::from_secs(2)),
+            Failure::Unavailable => Self::new(
+                &STORE_UNAVAILABLE,
+                "Nothing was changed; try again in a moment.",
+            )
+            .with_retry_after(Duration::from_secs(2)),
             Failure::Broken => Self::new(
                 &INTERNAL_ERROR,
                 "Tell the service's operators the X-Request-Id of this response.",
@@ -122,7 +138,9 @@ struct Bounded;
 impl CustomizeConnection<PgConnection, r2d2::Error> for Bounded {
     fn on_acquire(&self, connection: &mut PgConnection) -> Result<(), r2d2::Error> {
         connection
-            .batch_execute(&format!("SET statement_timeout = {STATEMENT_TIMEOUT_MS}; SET timezone = 'UTC'"))
+            .batch_execute(&format!(
+                "SET statement_timeout = {STATEMENT_TIMEOUT_MS}; SET timezone = 'UTC'"
+            ))
             .map_err(r2d2::Error::QueryError)
     }
 }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use actix_web::HttpResponse;
 use actix_web::http::header::CONTENT_SECURITY_POLICY;
 use actix_web::web::{self, Data, Path, ServiceConfig};
-use actix_web::HttpResponse;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 use utoipa_swagger_ui::Config;
@@ -54,7 +54,9 @@ impl Modify for BearerTokens {
         let scheme = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
             .bearer_format("JWT")
-            .description(Some("Mint one for local use: `items-api token --sub alice --role user`"))
+            .description(Some(
+                "Mint one for local use: `items-api token --sub alice --role user`",
+            ))
             .build();
         document
             .components
@@ -105,7 +107,9 @@ pub(crate) struct Welcome {
 }
 
 async fn document() -> actix_web::Result<HttpResponse> {
-    Ok(HttpResponse::Ok().content_type("application/json").body(openapi_json()?))
+    Ok(HttpResponse::Ok()
+        .content_type("application/json")
+        .body(openapi_json()?))
 }
 
 /// The page around Swagger UI. Its own one begins with an inline script, which the

@@ -82,7 +82,13 @@ fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error>> {
         Command::Token { sub, roles, ttl_s } => {
             serve::prepare_data_dir(&config.data_dir)?;
             let lifetime = Duration::from_secs(ttl_s);
-            print(&auth::mint(&config.jwt, &config.data_dir, &sub, &roles, lifetime)?)
+            print(&auth::mint(
+                &config.jwt,
+                &config.data_dir,
+                &sub,
+                &roles,
+                lifetime,
+            )?)
         }
         Command::Openapi => print(docs::openapi_json()?.trim_end()),
     }

@@ -5,18 +5,24 @@ use audit::problem::Kind;
 /// The body is not JSON.
 pub(crate) const INVALID_JSON: Kind = Kind::new(400, "invalid_json", "The body is not valid JSON");
 /// The body is JSON of another shape.
-pub(crate) const INVALID_BODY: Kind = Kind::new(400, "invalid_body", "The body has not the expected shape");
+pub(crate) const INVALID_BODY: Kind =
+    Kind::new(400, "invalid_body", "The body has not the expected shape");
 /// The body could not be read to its end.
-pub(crate) const INCOMPLETE_BODY: Kind = Kind::new(400, "incomplete_body", "The body could not be read");
+pub(crate) const INCOMPLETE_BODY: Kind =
+    Kind::new(400, "incomplete_body", "The body could not be read");
 /// The item is not there.
 pub(crate) const ITEM_NOT_FOUND: Kind = Kind::new(404, "item_not_found", "There is no such item");
 /// The item belongs to somebody else.
-pub(crate) const NOT_THE_OWNER: Kind = Kind::new(403, "not_the_owner", "The item belongs to somebody else");
+pub(crate) const NOT_THE_OWNER: Kind =
+    Kind::new(403, "not_the_owner", "The item belongs to somebody else");
 /// The body is larger than any item may be.
 pub(crate) const BODY_TOO_LARGE: Kind = Kind::new(413, "body_too_large", "The body is too large");
 /// The body is of another media type.
-pub(crate) const UNSUPPORTED_MEDIA_TYPE: Kind =
-    Kind::new(415, "unsupported_media_type", "The body is of an unsupported media type");
+pub(crate) const UNSUPPORTED_MEDIA_TYPE: Kind = Kind::new(
+    415,
+    "unsupported_media_type",
+    "The body is of an unsupported media type",
+);
 /// The item's fields break a rule.
 pub(crate) const INVALID_ITEM: Kind = Kind::new(422, "invalid_item", "The item is not valid");
 /// The service cannot work yet.

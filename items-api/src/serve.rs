@@ -26,7 +26,6 @@ use audit::{Audit, Problem, request_id};
 use crate::auth::{self, AuthError};
 use crate::config::Config;
 use crate::database::{Database, MIGRATIONS};
-use crate::health::Readiness;
 use crate::{docs, health, items};
 
 /// How long to wait between two attempts to bring the database up to date.
@@ -98,15 +97,14 @@ pub fn prepare_data_dir(path: &Path) -> Result<(), ServeError> {
 /// Postgres is no reason: it may come later.
 pub fn start(config: &Config, database_url: &str) -> Result<Service, ServeError> {
     prepare_data_dir(&config.data_dir)?;
-    let mut audit =
-        Audit::builder("items-api", database_url).authenticate(auth::jwt(&config.jwt, &config.data_dir)?);
+    let mut audit = Audit::builder("items-api", database_url)
+        .authenticate(auth::jwt(&config.jwt, &config.data_dir)?);
     if let Some(read_url) = &config.audit_read_url {
         audit = audit.read_url(read_url);
     }
     let state = State {
         audit: audit.start()?,
         database: Database::new(database_url),
-        readiness: Readiness::default(),
     };
 
     let bind = |source| ServeError::Bind {
@@ -125,7 +123,7 @@ pub fn start(config: &Config, database_url: &str) -> Result<Service, ServeError>
     let url = database_url.to_owned();
     thread::Builder::new()
         .name("database-maintenance".to_owned())
-        .spawn(move || keep_up_to_date(&url, &state.readiness))?;
+        .spawn(move || keep_up_to_date(&url, &state.database))?;
     Ok(Service {
         address,
         server,
@@ -139,7 +137,6 @@ pub fn start(config: &Config, database_url: &str) -> Result<Service, ServeError>
 struct State {
     audit: Audit,
     database: Database,
-    readiness: Readiness,
 }
 
 impl Service {
@@ -187,7 +184,6 @@ fn app(
     App::new()
         .app_data(state.audit)
         .app_data(Data::new(state.database))
-        .app_data(Data::new(state.readiness))
         .configure(docs::configure)
         .configure(health::configure)
         .configure(items::configure)
@@ -207,24 +203,29 @@ fn security_headers() -> DefaultHeaders {
             HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
         ),
     ];
-    HEADERS.into_iter().fold(DefaultHeaders::new(), DefaultHeaders::add)
+    HEADERS
+        .into_iter()
+        .fold(DefaultHeaders::new(), DefaultHeaders::add)
 }
 
 async fn not_found(request: HttpRequest) -> HttpResponse {
     Problem::new(
         &NOT_FOUND,
-        format!("{} leads nowhere; GET /docs shows what there is.", request.path()),
+        format!(
+            "{} leads nowhere; GET /docs shows what there is.",
+            request.path()
+        ),
     )
     .error_response()
 }
 
 /// Brings the database up to date as soon as it is there, and keeps partitions
 /// ahead of time from then on.
-fn keep_up_to_date(url: &str, readiness: &Readiness) {
+fn keep_up_to_date(url: &str, database: &Database) {
     loop {
         match audit::migrate(url, Some(MIGRATIONS)) {
             Ok(()) => {
-                readiness.set_ready();
+                database.set_migrated();
                 thread::sleep(MAINTENANCE);
             }
             Err(error) => {

@@ -12,13 +12,26 @@ pub(crate) fn ci() -> Result {
     step("format", || run(cargo().args(["fmt", "--all", "--check"])))?;
     step("lints", || {
         run(cargo()
-            .args(["clippy", "--workspace", "--all-targets", "--locked", "--quiet"])
+            .args([
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--locked",
+                "--quiet",
+            ])
             .args(&features)
             .args(["--", "--deny", "warnings"]))
     })?;
     step("documentation", || {
         run(cargo()
-            .args(["doc", "--workspace", "--no-deps", "--locked", "--quiet", "--document-private-items"])
+            .args([
+                "doc",
+                "--workspace",
+                "--no-deps",
+                "--locked",
+                "--quiet",
+                "--document-private-items",
+            ])
             .args(&features)
             .env("RUSTDOCFLAGS", "--deny warnings"))
     })?;
@@ -52,9 +65,21 @@ fn test() -> Result {
 
 fn dependencies() -> Result {
     let deny = DENY.path()?;
-    run(program(&deny).args(["--log-level", "error", "check", "bans", "licenses", "sources"]))?;
+    run(program(&deny).args([
+        "--log-level",
+        "error",
+        "check",
+        "bans",
+        "licenses",
+        "sources",
+    ]))?;
     // The database of advisories lives on GitHub, which not every machine reaches.
-    if succeeds(program("git").args(["ls-remote", "--exit-code", "https://github.com/RustSec/advisory-db", "HEAD"])) {
+    if succeeds(program("git").args([
+        "ls-remote",
+        "--exit-code",
+        "https://github.com/RustSec/advisory-db",
+        "HEAD",
+    ])) {
         run(program(&deny).args(["--log-level", "error", "check", "advisories"]))?;
     } else {
         say("advisories were not checked: github.com cannot be reached");

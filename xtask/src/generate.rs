@@ -28,7 +28,11 @@ pub(crate) fn check() -> Result {
     for file in make_all()? {
         let current = fs::read_to_string(&file.path).unwrap_or_default();
         if current != file.content {
-            return Err(format!("{} is out of date: run `cargo xtask generate`", file.path.display()).into());
+            return Err(format!(
+                "{} is out of date: run `cargo xtask generate`",
+                file.path.display()
+            )
+            .into());
         }
     }
     Ok(())
@@ -51,7 +55,11 @@ fn make_all() -> Result<Vec<Generated>> {
 
     let diesel = DIESEL.path()?;
     let schema = |key: &str| {
-        output(program(&diesel).args(["print-schema", "--schema-key", key]).env("DATABASE_URL", server.url()))
+        output(
+            program(&diesel)
+                .args(["print-schema", "--schema-key", key])
+                .env("DATABASE_URL", server.url()),
+        )
     };
     Ok(vec![
         Generated {

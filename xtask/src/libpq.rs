@@ -42,21 +42,33 @@ fn is_linkable() -> bool {
 }
 
 fn has_library_beside_pg_config() -> bool {
-    let folder = crate::command::output(program("pg_config").arg("--libdir").stderr(std::process::Stdio::null()));
+    let folder = crate::command::output(
+        program("pg_config")
+            .arg("--libdir")
+            .stderr(std::process::Stdio::null()),
+    );
     folder.is_ok_and(|folder| {
         let folder = Path::new(folder.trim());
-        ["libpq.so", "libpq.dylib", "libpq.a"].iter().any(|name| folder.join(name).exists())
+        ["libpq.so", "libpq.dylib", "libpq.a"]
+            .iter()
+            .any(|name| folder.join(name).exists())
     })
 }
 
 fn install() -> Result {
     let apt = || {
         let mut apt = program("apt-get");
-        apt.args(["--quiet", "--yes"]).env("DEBIAN_FRONTEND", "noninteractive");
+        apt.args(["--quiet", "--yes"])
+            .env("DEBIAN_FRONTEND", "noninteractive");
         apt
     };
     run(apt().arg("update"))?;
-    run(apt().args(["install", "--no-install-recommends", "libpq-dev", "pkg-config"]))
+    run(apt().args([
+        "install",
+        "--no-install-recommends",
+        "libpq-dev",
+        "pkg-config",
+    ]))
 }
 
 fn is_root() -> bool {

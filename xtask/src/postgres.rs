@@ -15,7 +15,10 @@ pub(crate) fn program_cache() -> PathBuf {
 
 /// Finds PostgreSQL's programs, or fetches them.
 pub(crate) fn programs() -> Result<Binaries> {
-    Ok(Binaries::find_or_install(&program_cache(), &mut |progress| say(progress))?)
+    Ok(Binaries::find_or_install(
+        &program_cache(),
+        &mut |progress| say(progress),
+    )?)
 }
 
 /// A PostgreSQL that is gone when it is dropped, and fast because nothing in it

@@ -33,11 +33,16 @@ pub(crate) fn run(release: bool, arguments: &[OsString]) -> Result {
     match (status.code(), status.signal()) {
         (Some(0), _) => Ok(()),
         (Some(code), _) => std::process::exit(code),
-        (None, signal) => Err(format!("items-api was killed by signal {}", signal.unwrap_or(0)).into()),
+        (None, signal) => {
+            Err(format!("items-api was killed by signal {}", signal.unwrap_or(0)).into())
+        }
     }
 }
 
 fn binary(release: bool) -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    target.join(if release { "release" } else { "debug" }).join("items-api")
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    target
+        .join(if release { "release" } else { "debug" })
+        .join("items-api")
 }

@@ -10,7 +10,9 @@ pub(crate) fn test(arguments: &[OsString]) -> Result {
     let features = libpq::features()?;
     // Compiled first, so that no server waits for a compiler and errors come early.
     say("compiling the tests; the first time takes a few minutes");
-    run(cargo().args(["test", "--workspace", "--locked", "--no-run", "--quiet"]).args(&features))?;
+    run(cargo()
+        .args(["test", "--workspace", "--locked", "--no-run", "--quiet"])
+        .args(&features))?;
 
     let server = match std::env::var("TEST_DATABASE_URL") {
         Ok(_) => None,

@@ -39,7 +39,10 @@ impl Tool {
         let folder = cache().join(format!("{}-{}", self.package, self.version));
         let path = folder.join("bin").join(self.binary);
         if !path.exists() {
-            say(&format!("installing {} {}; this happens once", self.package, self.version));
+            say(&format!(
+                "installing {} {}; this happens once",
+                self.package, self.version
+            ));
             run(cargo()
                 .args(["install", "--quiet", "--locked", "--root"])
                 .arg(&folder)

@@ -10,11 +10,11 @@ use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use chrono::{DateTime, SubsecRound as _, Utc};
 use uuid::{NoContext, Timestamp, Uuid};
 
+use super::Spec;
 use super::authenticate::identify;
 use super::body::BodyCopy;
 use super::request_id::{RequestId, trace_id};
 use super::scope::AuditScope;
-use super::Spec;
 use crate::handle::Audit;
 use crate::journal::{Permit, Refusal};
 use crate::problem::Code;
@@ -46,7 +46,11 @@ struct End {
 
 impl Attempt {
     /// Begins an attempt, if there is room to record it.
-    pub(super) fn begin(audit: &Audit, spec: &'static Spec, request: &HttpRequest) -> Result<Self, Refusal> {
+    pub(super) fn begin(
+        audit: &Audit,
+        spec: &'static Spec,
+        request: &HttpRequest,
+    ) -> Result<Self, Refusal> {
         let permit = audit.journal().reserve()?;
         let scope = AuditScope::default();
         request.extensions_mut().insert(scope.clone());
@@ -84,7 +88,10 @@ impl Attempt {
         let status = response.status();
         let outcome = Outcome::from_status(status.as_u16());
         let reason = (outcome != Outcome::Success).then(|| {
-            let code = response.extensions().get::<Code>().map(|code| code.0.to_owned());
+            let code = response
+                .extensions()
+                .get::<Code>()
+                .map(|code| code.0.to_owned());
             code.unwrap_or_else(|| name_of(status))
         });
         self.end(End {
@@ -125,7 +132,10 @@ impl Attempt {
         };
         let response = findings.json(end.response);
         let notes = match serde_json::to_string(&said.notes) {
-            Ok(text) => redactor.json("/notes", text).ok().and_then(|notes| findings.json(notes)),
+            Ok(text) => redactor
+                .json("/notes", text)
+                .ok()
+                .and_then(|notes| findings.json(notes)),
             Err(_) => None,
         };
         if said.notes_left_out {
@@ -143,15 +153,22 @@ impl Attempt {
             path: findings.text(redactor.text("/http/path", self.request.path())),
             query: (!self.request.query_string().is_empty())
                 .then(|| findings.text(redactor.query("/http/query", self.request.query_string()))),
-            status: end.status.and_then(|status| i16::try_from(status.as_u16()).ok()),
+            status: end
+                .status
+                .and_then(|status| i16::try_from(status.as_u16()).ok()),
             request_id: RequestId::of(&self.request).as_str().to_owned(),
             trace_id: trace_id(&self.request),
         };
-        let user_agent = head
-            .headers()
-            .get(USER_AGENT)
-            .map(|value| findings.text(redactor.text("/client/user_agent", &String::from_utf8_lossy(value.as_bytes()))));
-        let peer = self.request.peer_addr().map(|address| address.ip().to_canonical());
+        let user_agent = head.headers().get(USER_AGENT).map(|value| {
+            findings.text(redactor.text(
+                "/client/user_agent",
+                &String::from_utf8_lossy(value.as_bytes()),
+            ))
+        });
+        let peer = self
+            .request
+            .peer_addr()
+            .map(|address| address.ip().to_canonical());
         let resource_id = said
             .resource_id
             .map(|id| findings.text(redactor.text("/resource/id", &id)));
@@ -223,13 +240,22 @@ impl Findings {
 
     /// An actor's strings come from outside, through a token or a gateway.
     fn actor(&mut self, redactor: &Redactor, actor: &Actor) -> Actor {
-        let mut bounded = |name: &str, text: &String| self.text(redactor.text(&format!("/actor/{name}"), text));
+        let mut bounded =
+            |name: &str, text: &String| self.text(redactor.text(&format!("/actor/{name}"), text));
         Actor {
             kind: actor.kind,
             id: actor.id.as_ref().map(|id| bounded("id", id)),
-            roles: actor.roles.iter().take(ROLES).map(|role| bounded("roles", role)).collect(),
+            roles: actor
+                .roles
+                .iter()
+                .take(ROLES)
+                .map(|role| bounded("roles", role))
+                .collect(),
             auth: actor.auth.as_ref().map(|auth| bounded("auth", auth)),
-            credential: actor.credential.as_ref().map(|id| bounded("credential", id)),
+            credential: actor
+                .credential
+                .as_ref()
+                .map(|id| bounded("credential", id)),
         }
     }
 }
@@ -241,7 +267,11 @@ const ROLES: usize = 64;
 /// be looked up, by time.
 fn id_at(occurred_at: DateTime<Utc>) -> Uuid {
     let seconds = u64::try_from(occurred_at.timestamp()).unwrap_or(0);
-    Uuid::new_v7(Timestamp::from_unix(NoContext, seconds, occurred_at.timestamp_subsec_nanos()))
+    Uuid::new_v7(Timestamp::from_unix(
+        NoContext,
+        seconds,
+        occurred_at.timestamp_subsec_nanos(),
+    ))
 }
 
 /// The status as a code: `404 Not Found` is `not_found`.
@@ -250,7 +280,13 @@ fn name_of(status: StatusCode) -> String {
         Some(reason) => reason
             .chars()
             .filter(|character| *character != '\'')
-            .map(|character| if character.is_ascii_alphanumeric() { character.to_ascii_lowercase() } else { '_' })
+            .map(|character| {
+                if character.is_ascii_alphanumeric() {
+                    character.to_ascii_lowercase()
+                } else {
+                    '_'
+                }
+            })
             .collect(),
         None => format!("status_{}", status.as_u16()),
     }
@@ -258,33 +294,42 @@ fn name_of(status: StatusCode) -> String {
 
 /// Copies a response's body if it is JSON and whole in memory; a stream is left
 /// alone, because waiting for its end would hold it up.
-fn capture_response(redactor: &Redactor, response: HttpResponse, limit_bytes: usize) -> (HttpResponse, Redacted) {
+fn capture_response(
+    redactor: &Redactor,
+    response: HttpResponse,
+    limit_bytes: usize,
+) -> (HttpResponse, Redacted) {
     use actix_web::body::{BodySize, BoxBody, MessageBody as _};
 
     let is_json = response
         .headers()
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| value.starts_with("application/json") || value.starts_with("application/problem+json"));
+        .is_some_and(|value| {
+            value.starts_with("application/json") || value.starts_with("application/problem+json")
+        });
     if !is_json {
         return (response, Redacted::default());
     }
     let mut captured = Redacted::default();
-    let response = response.map_body(|_, body: BoxBody| match (body.size(), body.try_into_bytes()) {
-        (_, Ok(bytes)) => {
-            captured = if bytes.len() <= limit_bytes {
-                redactor.json("/response", &bytes).unwrap_or_default()
-            } else {
-                left_out("/response", bytes.len() as u64)
-            };
-            BoxBody::new(bytes)
-        }
-        (BodySize::Sized(bytes), Err(body)) => {
-            captured = left_out("/response", bytes);
-            body
-        }
-        (_, Err(body)) => body,
-    });
+    let response =
+        response.map_body(
+            |_, body: BoxBody| match (body.size(), body.try_into_bytes()) {
+                (_, Ok(bytes)) => {
+                    captured = if bytes.len() <= limit_bytes {
+                        redactor.json("/response", &bytes).unwrap_or_default()
+                    } else {
+                        left_out("/response", bytes.len() as u64)
+                    };
+                    BoxBody::new(bytes)
+                }
+                (BodySize::Sized(bytes), Err(body)) => {
+                    captured = left_out("/response", bytes);
+                    body
+                }
+                (_, Err(body)) => body,
+            },
+        );
     (response, captured)
 }
 

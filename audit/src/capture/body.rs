@@ -51,7 +51,11 @@ pub(super) struct BodyCopy {
 
 impl BodyCopy {
     /// Looks on while `payload` is read, if it is of a kind that can be redacted.
-    pub(super) fn of(headers: &HeaderMap, payload: &mut Payload, limit_bytes: usize) -> Option<Self> {
+    pub(super) fn of(
+        headers: &HeaderMap,
+        payload: &mut Payload,
+        limit_bytes: usize,
+    ) -> Option<Self> {
         let format = Format::of(headers)?;
         let seen = Rc::new(RefCell::new(Seen::new(limit_bytes)));
         *payload = Payload::Stream {
@@ -131,9 +135,12 @@ impl Seen {
     fn take(&mut self, chunk: &[u8]) {
         self.bytes += chunk.len() as u64;
         match &mut self.content {
-            Content::Kept(body) if body.len() + chunk.len() <= self.limit_bytes => body.extend_from_slice(chunk),
+            Content::Kept(body) if body.len() + chunk.len() <= self.limit_bytes => {
+                body.extend_from_slice(chunk)
+            }
             Content::Kept(body) => {
-                self.content = Content::Hashed(Sha256::new().chain_update(body).chain_update(chunk));
+                self.content =
+                    Content::Hashed(Sha256::new().chain_update(body).chain_update(chunk));
             }
             Content::Hashed(hash) => hash.update(chunk),
         }
@@ -141,7 +148,10 @@ impl Seen {
 }
 
 fn hex(hash: Sha256) -> String {
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hash.finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 struct Watched {
@@ -190,16 +200,30 @@ mod tests {
             payload: Box::pin(futures_util::stream::iter(chunks)),
         };
         let copy = BodyCopy::of(&headers(content_type), &mut payload, LIMIT_BYTES).unwrap();
-        let read: Vec<Bytes> = payload.take(read_chunks).map(Result::unwrap).collect().await;
+        let read: Vec<Bytes> = payload
+            .take(read_chunks)
+            .map(Result::unwrap)
+            .collect()
+            .await;
         assert!(body.as_bytes().starts_with(&read.concat()));
         copy.redacted(&Redactor::default(), "/request")
     }
 
     #[actix_web::test]
     async fn a_body_read_to_its_end_is_kept_without_its_secrets() {
-        let redacted = copied("application/json; charset=utf-8", r#"{"name":"a","pin":1}"#, usize::MAX).await;
+        let redacted = copied(
+            "application/json; charset=utf-8",
+            r#"{"name":"a","pin":1}"#,
+            usize::MAX,
+        )
+        .await;
         assert_eq!(redacted.text, r#"{"name":"a","pin":"[REDACTED]"}"#);
-        let redacted = copied("application/x-www-form-urlencoded", "name=a&pin=1", usize::MAX).await;
+        let redacted = copied(
+            "application/x-www-form-urlencoded",
+            "name=a&pin=1",
+            usize::MAX,
+        )
+        .await;
         assert_eq!(redacted.text, r#"{"name":"a","pin":"[REDACTED]"}"#);
     }
 
@@ -211,13 +235,19 @@ mod tests {
         let [cut] = redacted.truncated.as_slice() else {
             panic!("one marker expected: {redacted:?}")
         };
-        assert_eq!((cut.path.as_str(), cut.bytes), ("/request", body.len() as u64));
+        assert_eq!(
+            (cut.path.as_str(), cut.bytes),
+            ("/request", body.len() as u64)
+        );
         assert_eq!(cut.sha256, Some(hex(Sha256::new().chain_update(&body))));
     }
 
     #[actix_web::test]
     async fn a_body_read_in_part_or_not_json_leaves_its_size_alone() {
-        for (body, chunks) in [(r#"{"name":"abcdefghijk"}"#, 1), (r#"{"password":"hunter2""#, usize::MAX)] {
+        for (body, chunks) in [
+            (r#"{"name":"abcdefghijk"}"#, 1),
+            (r#"{"password":"hunter2""#, usize::MAX),
+        ] {
             let redacted = copied("application/json", body, chunks).await;
             assert_eq!(redacted.text, "");
             assert_eq!(redacted.truncated[0].sha256, None);
@@ -228,9 +258,20 @@ mod tests {
     fn what_cannot_be_redacted_is_not_looked_at() {
         let mut compressed = headers("application/json");
         compressed.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        for headers in [compressed, headers("multipart/form-data; boundary=x"), HeaderMap::new()] {
+        for headers in [
+            compressed,
+            headers("multipart/form-data; boundary=x"),
+            HeaderMap::new(),
+        ] {
             assert!(BodyCopy::of(&headers, &mut Payload::None, LIMIT_BYTES).is_none());
         }
-        assert!(BodyCopy::of(&headers("application/vnd.api+json"), &mut Payload::None, LIMIT_BYTES).is_some());
+        assert!(
+            BodyCopy::of(
+                &headers("application/vnd.api+json"),
+                &mut Payload::None,
+                LIMIT_BYTES
+            )
+            .is_some()
+        );
     }
 }

@@ -113,12 +113,16 @@ impl<Arguments: FromRequest + 'static> Call<Arguments> {
         Answer::Output: Responder,
     {
         let Self {
-            request, mut payload, ..
+            request,
+            mut payload,
+            ..
         } = self;
         let mut response = match begin(spec, &request) {
             Ok(mut attempt) => {
                 attempt.watch(&mut payload);
-                let answer = attempt.scope().hold(AssertUnwindSafe(answer(&request, payload, handler)).catch_unwind());
+                let answer = attempt
+                    .scope()
+                    .hold(AssertUnwindSafe(answer(&request, payload, handler)).catch_unwind());
                 match answer.await {
                     Ok(response) => attempt.answered(response),
                     Err(_panic) => {
@@ -145,7 +149,9 @@ fn begin(spec: &'static Spec, request: &HttpRequest) -> Result<Attempt, Problem>
         audit.refused(spec.action, refusal);
         let detail = match refusal {
             Refusal::Full => "Too many records wait for the store; try again later.",
-            Refusal::Closed => "The service is shutting down; try again on another instance, or later.",
+            Refusal::Closed => {
+                "The service is shutting down; try again on another instance, or later."
+            }
         };
         Problem::new(&AUDIT_UNAVAILABLE, detail).with_retry_after(RETRY_AFTER)
     })
@@ -164,7 +170,10 @@ where
     Answer::Output: Responder,
 {
     match Arguments::from_request(request, &mut payload).await {
-        Ok(arguments) => handler(arguments).await.respond_to(request).map_into_boxed_body(),
+        Ok(arguments) => handler(arguments)
+            .await
+            .respond_to(request)
+            .map_into_boxed_body(),
         Err(error) => {
             let error: Error = error.into();
             HttpResponse::from_error(error)

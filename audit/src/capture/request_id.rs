@@ -44,8 +44,14 @@ impl RequestId {
     fn from_header(header: Option<&HeaderValue>) -> Self {
         header
             .and_then(|value| value.to_str().ok())
-            .filter(|id| (1..=MAX_BYTES).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()))
-            .map_or_else(|| Self(Uuid::new_v4().to_string()), |id| Self(id.to_owned()))
+            .filter(|id| {
+                (1..=MAX_BYTES).contains(&id.len())
+                    && id.bytes().all(|byte| byte.is_ascii_graphic())
+            })
+            .map_or_else(
+                || Self(Uuid::new_v4().to_string()),
+                |id| Self(id.to_owned()),
+            )
     }
 }
 
@@ -90,7 +96,9 @@ pub async fn middleware(
 pub(super) fn trace_id(request: &HttpRequest) -> Option<String> {
     let header = request.headers().get("traceparent")?.to_str().ok()?;
     let mut fields = header.split('-');
-    let version = fields.next().filter(|version| is_hex(version, 2) && *version != "ff")?;
+    let version = fields
+        .next()
+        .filter(|version| is_hex(version, 2) && *version != "ff")?;
     let trace_id = fields.next().filter(|id| is_hex(id, 32) && !is_zero(id))?;
     fields.next().filter(|id| is_hex(id, 16) && !is_zero(id))?;
     fields.next().filter(|flags| is_hex(flags, 2))?;
@@ -101,7 +109,10 @@ pub(super) fn trace_id(request: &HttpRequest) -> Option<String> {
 }
 
 fn is_hex(field: &str, length: usize) -> bool {
-    field.len() == length && field.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    field.len() == length
+        && field
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 fn is_zero(field: &str) -> bool {
@@ -116,7 +127,9 @@ mod tests {
 
     #[test]
     fn a_sane_id_is_kept_and_asked_for_twice_is_the_same() {
-        let request = TestRequest::default().insert_header((HEADER, "abc-123")).to_http_request();
+        let request = TestRequest::default()
+            .insert_header((HEADER, "abc-123"))
+            .to_http_request();
         assert_eq!(RequestId::of(&request).as_str(), "abc-123");
         let without = TestRequest::default().to_http_request();
         assert_eq!(RequestId::of(&without), RequestId::of(&without));
@@ -125,8 +138,13 @@ mod tests {
     #[test]
     fn an_id_that_could_not_be_logged_as_it_is_is_replaced() {
         for header in ["", "two words", "tab\there", &"x".repeat(129)] {
-            let request = TestRequest::default().insert_header((HEADER, header)).to_http_request();
-            assert!(Uuid::try_parse(RequestId::of(&request).as_str()).is_ok(), "{header:?}");
+            let request = TestRequest::default()
+                .insert_header((HEADER, header))
+                .to_http_request();
+            assert!(
+                Uuid::try_parse(RequestId::of(&request).as_str()).is_ok(),
+                "{header:?}"
+            );
         }
     }
 
@@ -135,12 +153,18 @@ mod tests {
         let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
         for (header, expected) in [
             (format!("00-{trace}-00f067aa0ba902b7-01"), Some(trace)),
-            (format!("cc-{trace}-00f067aa0ba902b7-01-what-comes"), Some(trace)),
+            (
+                format!("cc-{trace}-00f067aa0ba902b7-01-what-comes"),
+                Some(trace),
+            ),
             (format!("00-{trace}-00f067aa0ba902b7-01-extra"), None),
             (format!("ff-{trace}-00f067aa0ba902b7-01"), None),
             (format!("00-{trace}-0000000000000000-01"), None),
             (format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32)), None),
-            (format!("00-{}-00f067aa0ba902b7-01", trace.to_uppercase()), None),
+            (
+                format!("00-{}-00f067aa0ba902b7-01", trace.to_uppercase()),
+                None,
+            ),
             (format!("00-{trace}"), None),
         ] {
             let request = TestRequest::default()

@@ -108,7 +108,10 @@ impl FromRequest for AuditScope {
                 path = request.path(),
                 "AuditScope is an argument of a handler without #[audited]"
             );
-            Problem::new(&INTERNAL_ERROR, "The service is put together wrongly; its log says how.")
+            Problem::new(
+                &INTERNAL_ERROR,
+                "The service is put together wrongly; its log says how.",
+            )
         }))
     }
 }

@@ -389,8 +389,16 @@ mod tests {
             append(&journal, &number.to_string());
         }
         journal.close();
-        let mut seen: Vec<String> = writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect();
+        let mut seen: Vec<String> = writers
+            .into_iter()
+            .flat_map(|writer| writer.join().unwrap())
+            .collect();
         seen.sort_by_key(|text| text.parse::<u32>().unwrap());
-        assert_eq!(seen, (0..1_000).map(|number| number.to_string()).collect::<Vec<_>>());
+        assert_eq!(
+            seen,
+            (0..1_000)
+                .map(|number| number.to_string())
+                .collect::<Vec<_>>()
+        );
     }
 }

@@ -7,7 +7,9 @@ use chrono::{DateTime, Utc};
 use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
-use diesel::sql_types::{Array, Bytea, Inet, Int2, Int8, Json, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{
+    Array, Bytea, Inet, Int2, Int8, Json, Nullable, Text, Timestamptz, Uuid as SqlUuid,
+};
 use ipnet::IpNet;
 use uuid::Uuid;
 
@@ -19,7 +21,9 @@ use crate::record::{Record, digest};
 pub(super) fn insert(connection: &mut PgConnection, entries: &[Entry]) -> Result<(), Rejection> {
     let mut batch = Batch::with_capacity(entries.len());
     for entry in entries {
-        let unreadable = |error: serde_json::Error| Rejection::Refused(format!("a record cannot be read: {error}"));
+        let unreadable = |error: serde_json::Error| {
+            Rejection::Refused(format!("a record cannot be read: {error}"))
+        };
         let record = Record::from_canonical_bytes(entry).map_err(unreadable)?;
         batch.push(&record, digest(entry)).map_err(unreadable)?;
     }

@@ -86,4 +86,3 @@ fn warn_of_default_partition(connection: &mut PgConnection) -> QueryResult<()> {
 extern "SQL" {
     fn pg_advisory_lock(key: diesel::sql_types::BigInt);
 }
-

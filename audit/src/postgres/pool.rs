@@ -117,7 +117,10 @@ impl Prepared {
 }
 
 fn is_migrated(connection: &mut PgConnection) -> QueryResult<bool> {
-    diesel::select(diesel::dsl::sql::<Bool>("to_regclass('audit_records') IS NOT NULL")).get_result(connection)
+    diesel::select(diesel::dsl::sql::<Bool>(
+        "to_regclass('audit_records') IS NOT NULL",
+    ))
+    .get_result(connection)
 }
 
 /// Says in the log why connecting fails, once a second at most.
@@ -150,7 +153,10 @@ mod tests {
                 "postgres:///db?host=/run&connect_timeout=1",
                 "postgres:///db?host=/run&connect_timeout=1&application_name=audit",
             ),
-            ("host=/run dbname=db", "host=/run dbname=db connect_timeout=5 application_name=audit"),
+            (
+                "host=/run dbname=db",
+                "host=/run dbname=db connect_timeout=5 application_name=audit",
+            ),
         ] {
             assert_eq!(bounded_url(url, "audit"), bounded);
         }

@@ -144,7 +144,11 @@ fn found(row: Row) -> Result<Found, QueryError> {
     Ok(Found { canonical, digest })
 }
 
-type Query<'a> = diesel::dsl::IntoBoxed<'a, diesel::dsl::Select<column::audit_records, diesel::dsl::AsSelect<Row, Pg>>, Pg>;
+type Query<'a> = diesel::dsl::IntoBoxed<
+    'a,
+    diesel::dsl::Select<column::audit_records, diesel::dsl::AsSelect<Row, Pg>>,
+    Pg,
+>;
 type Condition = Box<dyn BoxableExpression<column::audit_records, Pg, SqlType = Nullable<Bool>>>;
 
 fn query(filter: &Filter) -> Query<'_> {
@@ -162,7 +166,8 @@ fn query(filter: &Filter) -> Query<'_> {
         query = query.filter(column::resource_id.eq_any(&filter.resource_ids));
     }
     if !filter.outcomes.is_empty() {
-        query = query.filter(column::outcome.eq_any(filter.outcomes.iter().map(|outcome| outcome.as_str())));
+        query = query
+            .filter(column::outcome.eq_any(filter.outcomes.iter().map(|outcome| outcome.as_str())));
     }
     if let Some(any) = any(filter.statuses.iter().copied().map(status)) {
         query = query.filter(any);
@@ -204,19 +209,27 @@ fn any(conditions: impl Iterator<Item = Condition>) -> Option<Condition> {
 fn action(wanted: &TextMatch) -> Condition {
     match wanted {
         TextMatch::Exactly(action) => Box::new(column::action.eq(action.clone()).nullable()),
-        TextMatch::Prefix(prefix) => Box::new(column::action.like(format!("{}%", escaped(prefix))).nullable()),
+        TextMatch::Prefix(prefix) => Box::new(
+            column::action
+                .like(format!("{}%", escaped(prefix)))
+                .nullable(),
+        ),
     }
 }
 
 /// A text in which `LIKE` finds no wildcards.
 fn escaped(text: &str) -> String {
-    text.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_")
+    text.replace('\\', r"\\")
+        .replace('%', r"\%")
+        .replace('_', r"\_")
 }
 
 fn status(wanted: StatusMatch) -> Condition {
     match wanted {
         StatusMatch::Exactly(status) => Box::new(column::http_status.eq(status)),
-        StatusMatch::Class(class) => Box::new(column::http_status.between(class * 100, class * 100 + 99)),
+        StatusMatch::Class(class) => {
+            Box::new(column::http_status.between(class * 100, class * 100 + 99))
+        }
     }
 }
 
@@ -226,7 +239,10 @@ fn within(net: IpNet) -> Condition {
 
 /// Compares the whole key at once, which is one range of the index; the same
 /// comparison column by column with *or* would be a filter over all of it.
-fn behind(position: Position, order: Order) -> Box<dyn BoxableExpression<column::audit_records, Pg, SqlType = Bool>> {
+fn behind(
+    position: Position,
+    order: Order,
+) -> Box<dyn BoxableExpression<column::audit_records, Pg, SqlType = Bool>> {
     let operator = match order {
         Order::NewestFirst => "(occurred_at, id) < (",
         Order::OldestFirst => "(occurred_at, id) > (",

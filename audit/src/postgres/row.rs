@@ -60,13 +60,14 @@ pub(super) struct UnreadableRow {
 impl Row {
     pub(super) fn into_record(self) -> Result<Record, UnreadableRow> {
         let id = self.id;
-        self.try_into_record().map_err(|cause| UnreadableRow { id, cause })
+        self.try_into_record()
+            .map_err(|cause| UnreadableRow { id, cause })
     }
 
     fn try_into_record(self) -> Result<Record, String> {
         let text = |error: serde_json::Error| error.to_string();
-        let outcome =
-            Outcome::from_name(&self.outcome).ok_or_else(|| format!("unknown outcome {:?}", self.outcome))?;
+        let outcome = Outcome::from_name(&self.outcome)
+            .ok_or_else(|| format!("unknown outcome {:?}", self.outcome))?;
         let kind = ActorKind::from_name(&self.actor_kind)
             .ok_or_else(|| format!("unknown kind of actor {:?}", self.actor_kind))?;
         let http = match (self.http_method, self.http_path, self.http_request_id) {
@@ -88,10 +89,11 @@ impl Row {
             peer: self.client_peer.map(|net| net.addr()),
             user_agent: self.client_user_agent,
         });
-        let resource = (self.resource_type.is_some() || self.resource_id.is_some()).then_some(Resource {
-            kind: self.resource_type,
-            id: self.resource_id,
-        });
+        let resource =
+            (self.resource_type.is_some() || self.resource_id.is_some()).then_some(Resource {
+                kind: self.resource_type,
+                id: self.resource_id,
+            });
         Ok(Record {
             id: self.id,
             schema: self.schema,
@@ -113,8 +115,16 @@ impl Row {
             resource,
             http,
             client,
-            request: self.request.map(JsonColumn::into_text).transpose().map_err(text)?,
-            response: self.response.map(JsonColumn::into_text).transpose().map_err(text)?,
+            request: self
+                .request
+                .map(JsonColumn::into_text)
+                .transpose()
+                .map_err(text)?,
+            response: self
+                .response
+                .map(JsonColumn::into_text)
+                .transpose()
+                .map_err(text)?,
             changes: self.changes.parse().map_err(text)?,
             notes: self.notes.into_text().map_err(text)?,
             redacted: self.redacted.parse().map_err(text)?,

@@ -13,7 +13,8 @@ use uuid::{NoContext, Timestamp};
 
 use super::*;
 use crate::record::{
-    Actor, ActorKind, Change, Client, Http, JsonText, Outcome, Record, Resource, SCHEMA, Truncated, digest,
+    Actor, ActorKind, Change, Client, Http, JsonText, Outcome, Record, Resource, SCHEMA, Truncated,
+    digest,
 };
 use crate::testing::TestDatabase;
 
@@ -44,12 +45,15 @@ fn json() -> impl Strategy<Value = JsonText> {
     ];
     let tree = leaf.prop_recursive(4, 32, 4, |inner| {
         prop_oneof![
-            prop::collection::vec(inner.clone(), 0..4).prop_map(|values| format!("[{}]", values.join(","))),
+            prop::collection::vec(inner.clone(), 0..4)
+                .prop_map(|values| format!("[{}]", values.join(","))),
             prop::collection::vec((text(), inner), 0..4).prop_map(|members| {
                 // Repeated names stay, and so does their order.
                 let members: Vec<String> = members
                     .iter()
-                    .map(|(name, value)| format!("{}:{value}", serde_json::to_string(name).unwrap()))
+                    .map(|(name, value)| {
+                        format!("{}:{value}", serde_json::to_string(name).unwrap())
+                    })
                     .collect();
                 format!("{{{}}}", members.join(","))
             }),
@@ -58,12 +62,17 @@ fn json() -> impl Strategy<Value = JsonText> {
     tree.prop_map(|text| JsonText::new(text).unwrap())
 }
 
-fn optional<T: std::fmt::Debug>(strategy: impl Strategy<Value = T>) -> impl Strategy<Value = Option<T>> {
+fn optional<T: std::fmt::Debug>(
+    strategy: impl Strategy<Value = T>,
+) -> impl Strategy<Value = Option<T>> {
     prop::option::of(strategy)
 }
 
 fn address() -> impl Strategy<Value = IpAddr> {
-    prop_oneof![any::<[u8; 4]>().prop_map(IpAddr::from), any::<[u8; 16]>().prop_map(IpAddr::from)]
+    prop_oneof![
+        any::<[u8; 4]>().prop_map(IpAddr::from),
+        any::<[u8; 16]>().prop_map(IpAddr::from)
+    ]
 }
 
 prop_compose! {
@@ -157,7 +166,10 @@ fn canonical_bytes_survive_the_way_through_postgres_unchanged() {
             store.insert(&entries).unwrap();
             for (record, entry) in records.iter().zip(&entries) {
                 let found = store.get(record.id).unwrap().unwrap();
-                prop_assert_eq!(String::from_utf8_lossy(&found.canonical), String::from_utf8_lossy(entry));
+                prop_assert_eq!(
+                    String::from_utf8_lossy(&found.canonical),
+                    String::from_utf8_lossy(entry)
+                );
                 prop_assert_eq!(&found.digest[..], &digest(entry)[..]);
             }
             Ok(())
@@ -185,7 +197,9 @@ fn a_page_of_large_records_is_shorter_and_says_that_there_are_more() {
             request: Some(large.clone()),
             ..sample()
         };
-        store.insert(&[record.canonical_bytes().unwrap().into()]).unwrap();
+        store
+            .insert(&[record.canonical_bytes().unwrap().into()])
+            .unwrap();
     }
     let first = store.find(&everything(100)).unwrap();
     assert!(first.records.len() < 12, "{}", first.records.len());
@@ -202,7 +216,9 @@ fn a_page_of_large_records_is_shorter_and_says_that_there_are_more() {
 #[test]
 fn stored_records_can_be_neither_changed_nor_removed_not_even_by_their_owner() {
     let database = TestDatabase::migrated(None);
-    store(&database).insert(&[sample().canonical_bytes().unwrap().into()]).unwrap();
+    store(&database)
+        .insert(&[sample().canonical_bytes().unwrap().into()])
+        .unwrap();
     let mut owner = database.connect();
     for statement in [
         "UPDATE audit_records SET action = 'forged'",
@@ -223,9 +239,15 @@ fn stored_records_can_be_neither_changed_nor_removed_not_even_by_their_owner() {
     )
     .load(&mut owner)
     .unwrap();
-    assert!(partitions.len() >= 6, "last month, this one, three ahead and the default");
+    assert!(
+        partitions.len() >= 6,
+        "last month, this one, three ahead and the default"
+    );
     for Partition { name } in partitions {
-        let error = owner.batch_execute(&format!("TRUNCATE {name}")).unwrap_err().to_string();
+        let error = owner
+            .batch_execute(&format!("TRUNCATE {name}"))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("append-only"), "{name}: {error}");
     }
 }
@@ -255,7 +277,9 @@ fn the_readers_role_can_read_and_nothing_else() {
     let database = TestDatabase::migrated(None);
     let mut connection = database.connect();
     connection.batch_execute("SET ROLE audit_reader").unwrap();
-    connection.batch_execute("SELECT * FROM audit_records").unwrap();
+    connection
+        .batch_execute("SELECT * FROM audit_records")
+        .unwrap();
     let error = connection
         .batch_execute("INSERT INTO audit_records (seq) VALUES (1)")
         .unwrap_err()
@@ -272,7 +296,10 @@ fn the_stores_connections_have_taken_on_their_roles() {
         #[diesel(sql_type = Text)]
         role: String,
     }
-    for (pool, expected) in [(&store.pools.writer, "audit_writer"), (&store.pools.reader, "audit_reader")] {
+    for (pool, expected) in [
+        (&store.pools.writer, "audit_writer"),
+        (&store.pools.reader, "audit_reader"),
+    ] {
         let role: Role = diesel::sql_query("SELECT current_user::text AS role")
             .get_result(&mut *pool.get().unwrap())
             .unwrap();
@@ -284,7 +311,9 @@ fn the_stores_connections_have_taken_on_their_roles() {
 fn several_instances_may_migrate_at_once_and_again() {
     let database = TestDatabase::empty();
     std::thread::scope(|scope| {
-        let migrations: Vec<_> = (0..4).map(|_| scope.spawn(|| migrate(database.url(), None))).collect();
+        let migrations: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| migrate(database.url(), None)))
+            .collect();
         for migration in migrations {
             migration.join().unwrap().unwrap();
         }
@@ -305,5 +334,8 @@ fn several_instances_may_migrate_at_once_and_again() {
 fn a_store_without_its_tables_says_that_it_is_unavailable() {
     let database = TestDatabase::empty();
     let rejection = store(&database).insert(&[sample().canonical_bytes().unwrap().into()]);
-    assert!(matches!(rejection, Err(Rejection::Unavailable(_))), "{rejection:?}");
+    assert!(
+        matches!(rejection, Err(Rejection::Unavailable(_))),
+        "{rejection:?}"
+    );
 }

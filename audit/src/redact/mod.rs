@@ -88,7 +88,8 @@ impl Redactor {
     /// pointer of the place that the text will take in the record.
     ///
     /// Numbers, the order of members and repeated names stay as they were
-    /// written; insignificant whitespace goes.
+    /// written; insignificant whitespace goes. A number too long, or too large
+    /// for a double, becomes a string and is reported as cut.
     ///
     /// # Errors
     ///

@@ -7,7 +7,7 @@
 //! about the text:
 //!
 //! - A number becomes a float. `9007199254740993` changes its last digit,
-//!   `1.10` loses the zero that a customer typed, `1e400` is refused. An audit
+//!   `1.10` loses the zero that a customer typed, `1e300` is refused. An audit
 //!   trail says what was sent, so a number is copied digit by digit.
 //! - An object becomes a map, which forgets the order of its members and all but
 //!   one of those that share a name. Which one the service believed is exactly
@@ -138,6 +138,15 @@ impl<'t> Scan<'t> {
 
     fn literal(&mut self, literal: &str) {
         self.begin_value();
+        // Many readers hold numbers as floats and refuse a whole page of records
+        // for one that is beyond them. As a string everybody can read it.
+        if literal.parse::<f64>().is_ok_and(f64::is_infinite)
+            && literal.len() <= self.redactor.limits.string_bytes
+        {
+            self.report.cut(&self.place, literal);
+            self.output.string(literal);
+            return;
+        }
         // The first digits of a number are another number, so one that is too
         // long can only be shown as a string.
         match shorten(
@@ -286,8 +295,8 @@ mod tests {
 
     #[test]
     fn text_without_secrets_loses_nothing_but_whitespace() {
-        let text = " { \"b\" : [ 1.10 , -0 , 9007199254740993 , 1e400 , { } , [ ] , null ] ,\n \"a\" : \"\\u00e9\\/ x\" , \"a\" : 2 } ";
-        let compact = r#"{"b":[1.10,-0,9007199254740993,1e400,{},[],null],"a":"\u00e9\/ x","a":2}"#;
+        let text = " { \"b\" : [ 1.10 , -0 , 9007199254740993 , 1e300 , { } , [ ] , null ] ,\n \"a\" : \"\\u00e9\\/ x\" , \"a\" : 2 } ";
+        let compact = r#"{"b":[1.10,-0,9007199254740993,1e300,{},[],null],"a":"\u00e9\/ x","a":2}"#;
         let expected = Redacted {
             text: compact.to_owned(),
             ..Redacted::default()
@@ -386,7 +395,10 @@ mod tests {
         // printf abcde | sha256sum
         let hash = "36bbe50ed96841d10443bcb670d6554f0a34b761be67ec9c4a8ad2c0c44ca42c";
         assert_eq!(
-            (found.truncated[1].bytes, found.truncated[1].sha256.as_deref().unwrap()),
+            (
+                found.truncated[1].bytes,
+                found.truncated[1].sha256.as_deref().unwrap()
+            ),
             (5, hash)
         );
     }
@@ -400,6 +412,14 @@ mod tests {
         let found = limited(limits, "[12345,123456]");
         assert_eq!(found.text, r#"[12345,"12345…[TRUNCATED]"]"#);
         assert_eq!(found.truncated[0].bytes, 6);
+    }
+
+    #[test]
+    fn a_number_beyond_every_float_is_shown_as_a_string() {
+        let found = redacted("[1e308,-1e309,1E+999999999999]");
+        assert_eq!(found.text, r#"[1e308,"-1e309","1E+999999999999"]"#);
+        assert_eq!(found.truncated.len(), 2);
+        assert!(serde_json::from_str::<serde_json::Value>(&found.text).is_ok());
     }
 
     #[test]

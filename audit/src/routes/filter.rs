@@ -70,7 +70,10 @@ pub(super) fn parse(query: &str, now: DateTime<Utc>) -> Result<Filter, Problem> 
     if let (Some(from), Some(to)) = (filter.from, filter.to)
         && from > to
     {
-        return Err(Problem::new(&INVALID_PARAMETER, "`from` lies after `to`: exchange them."));
+        return Err(Problem::new(
+            &INVALID_PARAMETER,
+            "`from` lies after `to`: exchange them.",
+        ));
     }
     if let Some(cursor) = cursor {
         filter.after = Some(cursor::decode(&cursor, filter.order)?);
@@ -100,12 +103,18 @@ struct Parameter<'a> {
 impl Parameter<'_> {
     /// `wanted` completes the sentence "must be …".
     fn invalid(&self, wanted: &str) -> Problem {
-        Problem::new(&INVALID_PARAMETER, format!("`{}` must be {wanted}.", self.name))
+        Problem::new(
+            &INVALID_PARAMETER,
+            format!("`{}` must be {wanted}.", self.name),
+        )
     }
 
     fn check(&self) -> Result<(), Problem> {
-        if self.value.is_empty() || self.value.len() > MAX_VALUE_BYTES || self.value.contains('\0') {
-            return Err(self.invalid(&format!("1 to {MAX_VALUE_BYTES} bytes long and without NUL")));
+        if self.value.is_empty() || self.value.len() > MAX_VALUE_BYTES || self.value.contains('\0')
+        {
+            return Err(self.invalid(&format!(
+                "1 to {MAX_VALUE_BYTES} bytes long and without NUL"
+            )));
         }
         Ok(())
     }
@@ -122,12 +131,19 @@ impl Parameter<'_> {
     }
 
     fn outcome(&self) -> Result<Outcome, Problem> {
-        Outcome::from_name(self.value)
-            .ok_or_else(|| self.invalid(&format!("one of {}", Outcome::ALL.map(Outcome::as_str).join(", "))))
+        Outcome::from_name(self.value).ok_or_else(|| {
+            self.invalid(&format!(
+                "one of {}",
+                Outcome::ALL.map(Outcome::as_str).join(", ")
+            ))
+        })
     }
 
     fn status(&self) -> Result<StatusMatch, Problem> {
-        let class = self.value.strip_suffix("xx").and_then(|class| class.parse().ok());
+        let class = self
+            .value
+            .strip_suffix("xx")
+            .and_then(|class| class.parse().ok());
         match (class, self.value.parse()) {
             (Some(class @ 1..=5), _) => Ok(StatusMatch::Class(class)),
             (None, Ok(status @ 100..=599)) => Ok(StatusMatch::Exactly(status)),
@@ -138,7 +154,9 @@ impl Parameter<'_> {
     fn net(&self) -> Result<IpNet, Problem> {
         let net = self.value.parse::<IpNet>().ok();
         net.or_else(|| self.value.parse::<IpAddr>().map(IpNet::from).ok())
-            .ok_or_else(|| self.invalid("an address such as 192.0.2.7, or a network such as 192.0.2.0/24"))
+            .ok_or_else(|| {
+                self.invalid("an address such as 192.0.2.7, or a network such as 192.0.2.0/24")
+            })
     }
 
     fn order(&self) -> Result<Order, Problem> {
@@ -171,7 +189,8 @@ fn read_time(text: &str, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         return Some(day.and_time(NaiveTime::MIN).and_utc());
     }
     // In a query string a bare `+` is a space, and `+01:00` is easily left bare.
-    let time = DateTime::parse_from_rfc3339(text).or_else(|_| DateTime::parse_from_rfc3339(&text.replace(' ', "+")));
+    let time = DateTime::parse_from_rfc3339(text)
+        .or_else(|_| DateTime::parse_from_rfc3339(&text.replace(' ', "+")));
     Some(time.ok()?.to_utc())
 }
 
@@ -217,12 +236,18 @@ mod tests {
 
     #[test]
     fn parameters_repeat_to_mean_or_and_a_star_makes_a_prefix() {
-        let filter = parse("actor=alice&actor=bob&action=create_item&action=read_*&status=404&status=5xx", now());
+        let filter = parse(
+            "actor=alice&actor=bob&action=create_item&action=read_*&status=404&status=5xx",
+            now(),
+        );
         assert_eq!(
             filter.unwrap(),
             Filter {
                 actors: vec!["alice".into(), "bob".into()],
-                actions: vec![TextMatch::Exactly("create_item".into()), TextMatch::Prefix("read_".into())],
+                actions: vec![
+                    TextMatch::Exactly("create_item".into()),
+                    TextMatch::Prefix("read_".into())
+                ],
                 statuses: vec![StatusMatch::Exactly(404), StatusMatch::Class(5)],
                 limit: DEFAULT_LIMIT,
                 ..Filter::default()
@@ -249,7 +274,13 @@ mod tests {
     #[test]
     fn an_address_is_a_network_of_one() {
         let filter = parse("ip=192.0.2.7&ip=2001:db8::/32", now()).unwrap();
-        assert_eq!(filter.ips, ["192.0.2.7/32".parse().unwrap(), "2001:db8::/32".parse().unwrap()]);
+        assert_eq!(
+            filter.ips,
+            [
+                "192.0.2.7/32".parse().unwrap(),
+                "2001:db8::/32".parse().unwrap()
+            ]
+        );
     }
 
     #[test]
@@ -279,8 +310,14 @@ mod tests {
             assert_eq!(code(query), "invalid_parameter", "{query}");
         }
         assert_eq!(code("cursor=abc"), "invalid_cursor");
-        assert_eq!(code(&"actor=a&".repeat(MAX_VALUES + 1)), "invalid_parameter");
-        assert_eq!(code(&format!("actor={}", "a".repeat(MAX_VALUE_BYTES + 1))), "invalid_parameter");
+        assert_eq!(
+            code(&"actor=a&".repeat(MAX_VALUES + 1)),
+            "invalid_parameter"
+        );
+        assert_eq!(
+            code(&format!("actor={}", "a".repeat(MAX_VALUE_BYTES + 1))),
+            "invalid_parameter"
+        );
     }
 
     proptest! {

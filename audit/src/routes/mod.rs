@@ -43,10 +43,15 @@ async fn only_get(request: HttpRequest) -> HttpResponse {
 
     let mut response = Problem::new(
         &METHOD_NOT_ALLOWED,
-        format!("{} is not possible here: the trail can be read and nothing else.", request.method()),
+        format!(
+            "{} is not possible here: the trail can be read and nothing else.",
+            request.method()
+        ),
     )
     .error_response();
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
+    response
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static("GET"));
     response
 }
 

@@ -15,7 +15,9 @@ use crate::AuditScope;
 use crate::audited;
 use crate::handle::Audit;
 use crate::postgres::{Page, QueryError};
-use crate::problem::{INTERNAL_ERROR, Problem, QUERY_TIMED_OUT, RECORD_NOT_FOUND, STORE_UNAVAILABLE};
+use crate::problem::{
+    INTERNAL_ERROR, Problem, QUERY_TIMED_OUT, RECORD_NOT_FOUND, STORE_UNAVAILABLE,
+};
 
 /// Find records, a page at a time, newest first unless told otherwise.
 ///
@@ -52,8 +54,16 @@ use crate::problem::{INTERNAL_ERROR, Problem, QUERY_TIMED_OUT, RECORD_NOT_FOUND,
     ),
     security(("bearer" = [])),
 ))]
-#[audited(action = "read_audit_records", resource = "audit_record", capture = "metadata")]
-pub(super) async fn list(_: Reader, audit: Audit, request: HttpRequest) -> Result<HttpResponse, Problem> {
+#[audited(
+    action = "read_audit_records",
+    resource = "audit_record",
+    capture = "metadata"
+)]
+pub(super) async fn list(
+    _: Reader,
+    audit: Audit,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     let filter = filter::parse(request.query_string(), Utc::now())?;
     let order = filter.order;
     let page = ask(move || audit.store().find(&filter)).await?;
@@ -89,7 +99,11 @@ pub(super) async fn list(_: Reader, audit: Audit, request: HttpRequest) -> Resul
     ),
     security(("bearer" = [])),
 ))]
-#[audited(action = "read_audit_record", resource = "audit_record", capture = "metadata")]
+#[audited(
+    action = "read_audit_record",
+    resource = "audit_record",
+    capture = "metadata"
+)]
 pub(super) async fn get(
     _: Reader,
     audit: Audit,
@@ -98,15 +112,28 @@ pub(super) async fn get(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     scope.resource_id(&id);
-    let not_found = || Problem::new(&RECORD_NOT_FOUND, "Records are found by the `id` that /audit/records shows.");
+    let not_found = || {
+        Problem::new(
+            &RECORD_NOT_FOUND,
+            "Records are found by the `id` that /audit/records shows.",
+        )
+    };
     let id = Uuid::try_parse(&id).map_err(|_| not_found())?;
-    let found = ask(move || audit.store().get(id)).await?.ok_or_else(not_found)?;
+    let found = ask(move || audit.store().get(id))
+        .await?
+        .ok_or_else(not_found)?;
 
-    let digest: String = found.digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest: String = found
+        .digest
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     let etag = format!("\"{digest}\"");
     let known = request.headers().get(IF_NONE_MATCH);
     if known.is_some_and(|known| known.as_bytes() == etag.as_bytes()) {
-        return Ok(HttpResponse::NotModified().insert_header((ETAG, etag)).finish());
+        return Ok(HttpResponse::NotModified()
+            .insert_header((ETAG, etag))
+            .finish());
     }
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "application/json"))
@@ -118,7 +145,10 @@ pub(super) async fn get(
 /// What `GET /audit/records` answers.
 #[cfg(feature = "openapi")]
 #[derive(utoipa::ToSchema)]
-#[expect(dead_code, reason = "the body is put together from canonical bytes; this only describes it")]
+#[expect(
+    dead_code,
+    reason = "the body is put together from canonical bytes; this only describes it"
+)]
 pub(super) struct RecordPage {
     records: Vec<crate::record::Record>,
     /// The cursor of the next page, or null on the last one.
@@ -129,7 +159,9 @@ pub(super) struct RecordPage {
 async fn ask<T: Send + 'static>(
     question: impl FnOnce() -> Result<T, QueryError> + Send + 'static,
 ) -> Result<T, Problem> {
-    let answer = web::block(question).await.unwrap_or(Err(QueryError::Failed));
+    let answer = web::block(question)
+        .await
+        .unwrap_or(Err(QueryError::Failed));
     answer.map_err(|error| match error {
         QueryError::Unavailable => Problem::new(&STORE_UNAVAILABLE, "Try again in a moment.")
             .with_retry_after(std::time::Duration::from_secs(2)),
@@ -147,7 +179,11 @@ async fn ask<T: Send + 'static>(
 /// The records' canonical bytes, side by side: they are not parsed again, so what
 /// a client reads is what was hashed.
 fn page_body(page: &Page, next: Option<&str>) -> Vec<u8> {
-    let bytes: usize = page.records.iter().map(|record| record.canonical.len() + 1).sum();
+    let bytes: usize = page
+        .records
+        .iter()
+        .map(|record| record.canonical.len() + 1)
+        .sum();
     let mut body = Vec::with_capacity(bytes + 64);
     body.extend_from_slice(b"{\"records\":[");
     for (number, record) in page.records.iter().enumerate() {
@@ -168,7 +204,8 @@ fn page_body(page: &Page, next: Option<&str>) -> Vec<u8> {
 
 /// The same query with the cursor of the next page ([RFC 8288](https://www.rfc-editor.org/rfc/rfc8288)).
 fn link_to_next(request: &HttpRequest, next: &str) -> String {
-    let query = form_urlencoded::parse(request.query_string().as_bytes()).filter(|(name, _)| name != "cursor");
+    let query = form_urlencoded::parse(request.query_string().as_bytes())
+        .filter(|(name, _)| name != "cursor");
     let query = form_urlencoded::Serializer::new(String::new())
         .extend_pairs(query)
         .append_pair("cursor", next)

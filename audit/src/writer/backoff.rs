@@ -25,7 +25,9 @@ impl Backoff {
     }
 
     fn next(&mut self) -> Duration {
-        let wait = FIRST.saturating_mul(2_u32.saturating_pow(self.failures)).min(LONGEST);
+        let wait = FIRST
+            .saturating_mul(2_u32.saturating_pow(self.failures))
+            .min(LONGEST);
         self.failures = self.failures.saturating_add(1);
         // A fresh hasher is seeded at random, which is random enough for jitter.
         let percent = 50 + RandomState::new().hash_one(self.failures) % 51;

@@ -24,8 +24,11 @@ impl Attributes {
     /// Takes an object, or says what it must be instead.
     pub(super) fn new(text: &RawValue) -> Result<Self, String> {
         // Parsing sees what a glance at the text does not: half surrogate pairs.
-        let value: Value = serde_json::from_str(text.get())
-            .map_err(|_| format!("must nest at most {MAX_DEPTH} levels deep, and hold no half of a surrogate pair"))?;
+        let value: Value = serde_json::from_str(text.get()).map_err(|_| {
+            format!(
+                "must nest at most {MAX_DEPTH} levels deep, and hold no half of a surrogate pair"
+            )
+        })?;
         if !value.is_object() {
             return Err("must be a JSON object".to_owned());
         }
@@ -93,12 +96,20 @@ mod tests {
 
     #[test]
     fn what_no_record_could_hold_whole_is_refused() {
-        let nested = |levels: usize| format!("{}1{}", r#"{"a":"#.repeat(levels), "}".repeat(levels));
+        let nested =
+            |levels: usize| format!("{}1{}", r#"{"a":"#.repeat(levels), "}".repeat(levels));
         assert!(attributes(&nested(MAX_DEPTH)).is_ok());
         for text in [nested(MAX_DEPTH + 1), nested(100), nested(10_000)] {
             assert!(attributes(&text).unwrap_err().contains("deep"));
         }
-        for text in ["[]", "null", r#""a""#, r#"{"a\u0000":1}"#, r#"{"a":["\u0000"]}"#, r#"{"a":"\ud800"}"#] {
+        for text in [
+            "[]",
+            "null",
+            r#""a""#,
+            r#"{"a\u0000":1}"#,
+            r#"{"a":["\u0000"]}"#,
+            r#"{"a":"\ud800"}"#,
+        ] {
             assert!(attributes(text).is_err(), "{text}");
         }
     }

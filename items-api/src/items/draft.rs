@@ -54,7 +54,9 @@ pub(crate) struct ItemPatch {
 }
 
 /// Tells a field that is `null` from one that is not there.
-fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
 
@@ -105,13 +107,21 @@ impl ItemPatch {
         let mut rules = Rules::default();
         let changes = Changes {
             name: self.name.map(|name| rules.name(name)),
-            description: self.description.map(|text| text.and_then(|text| rules.description(text))),
-            price: self.price.map(|price| price.and_then(|price| rules.price(&price))),
+            description: self
+                .description
+                .map(|text| text.and_then(|text| rules.description(text))),
+            price: self
+                .price
+                .map(|price| price.and_then(|price| rules.price(&price))),
             attributes: self
                 .attributes
                 .and_then(|attributes| rules.attributes(Attributes::new(&attributes))),
         };
-        if rules.broken.is_empty() { Ok(changes) } else { Err(rules.problem()) }
+        if rules.broken.is_empty() {
+            Ok(changes)
+        } else {
+            Err(rules.problem())
+        }
     }
 }
 
@@ -131,7 +141,10 @@ impl Rules {
 
     fn name(&mut self, name: String) -> String {
         if name.trim().is_empty() || name.chars().count() > NAME_CHARACTERS {
-            self.breaks("name", format!("must have 1 to {NAME_CHARACTERS} characters, not only spaces"));
+            self.breaks(
+                "name",
+                format!("must have 1 to {NAME_CHARACTERS} characters, not only spaces"),
+            );
         }
         self.storable("name", &name);
         name
@@ -139,7 +152,10 @@ impl Rules {
 
     fn description(&mut self, description: String) -> Option<String> {
         if description.chars().count() > DESCRIPTION_CHARACTERS {
-            self.breaks("description", format!("must have at most {DESCRIPTION_CHARACTERS} characters"));
+            self.breaks(
+                "description",
+                format!("must have at most {DESCRIPTION_CHARACTERS} characters"),
+            );
         }
         self.storable("description", &description);
         Some(description)
@@ -161,10 +177,13 @@ impl Rules {
     }
 
     fn attributes(&mut self, attributes: Result<Attributes, String>) -> Option<Attributes> {
-        attributes.map_err(|rule| self.breaks("attributes", rule)).ok()
+        attributes
+            .map_err(|rule| self.breaks("attributes", rule))
+            .ok()
     }
 
     fn problem(self) -> Problem {
-        Problem::new(&INVALID_ITEM, "Correct the fields listed in `errors`.").with_errors(self.broken)
+        Problem::new(&INVALID_ITEM, "Correct the fields listed in `errors`.")
+            .with_errors(self.broken)
     }
 }

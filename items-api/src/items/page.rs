@@ -33,7 +33,10 @@ impl PageRequest {
                 "limit" if limit.is_none() => limit = Some(parse_limit(&value)?),
                 "cursor" if after.is_none() => after = Some(Position::decode(&value)?),
                 "limit" | "cursor" => {
-                    return Err(Problem::new(&INVALID_PARAMETER, format!("`{name}` must be given once.")));
+                    return Err(Problem::new(
+                        &INVALID_PARAMETER,
+                        format!("`{name}` must be given once."),
+                    ));
                 }
                 unknown => {
                     return Err(Problem::new(
@@ -112,7 +115,11 @@ mod tests {
             ("cursor=abc", "invalid_cursor"),
             ("cursor=f_____________________________w", "invalid_cursor"),
         ] {
-            assert_eq!(PageRequest::parse(query).unwrap_err().kind().code(), code, "{query}");
+            assert_eq!(
+                PageRequest::parse(query).unwrap_err().kind().code(),
+                code,
+                "{query}"
+            );
         }
     }
 }

@@ -32,7 +32,9 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
                 .put(replace_item)
                 .patch(patch_item)
                 .delete(delete_item)
-                .default_service(web::to(|request| refuse(request, "GET, PUT, PATCH, DELETE"))),
+                .default_service(web::to(|request| {
+                    refuse(request, "GET, PUT, PATCH, DELETE")
+                })),
         );
 }
 
@@ -88,7 +90,9 @@ pub(crate) async fn list_items(
     database: Data<Database>,
 ) -> Result<Json<ItemPage>, Problem> {
     let wanted = PageRequest::parse(request.query_string())?;
-    let page = database.run(move |connection| store::list(connection, wanted)).await?;
+    let page = database
+        .run(move |connection| store::list(connection, wanted))
+        .await?;
     Ok(Json(ItemPage {
         items: page.items,
         next: page.next.map(|position| position.encode()),
@@ -107,9 +111,15 @@ pub(crate) async fn list_items(
         (status = 503, description = "The store cannot be reached", body = ProblemDocument, content_type = "application/problem+json"),
     ),
 )]
-pub(crate) async fn get_item(_: Member, id: Path<String>, database: Data<Database>) -> Result<Json<Item>, Problem> {
+pub(crate) async fn get_item(
+    _: Member,
+    id: Path<String>,
+    database: Data<Database>,
+) -> Result<Json<Item>, Problem> {
     let id = parse_id(&id)?;
-    let item = database.run(move |connection| store::get(connection, id)).await?;
+    let item = database
+        .run(move |connection| store::get(connection, id))
+        .await?;
     Ok(Json(item))
 }
 
@@ -211,8 +221,13 @@ fn parse_id(id: &str) -> Result<Uuid, Problem> {
 }
 
 async fn refuse(request: HttpRequest, allowed: &'static str) -> Result<HttpResponse, Infallible> {
-    let detail = format!("{} is not possible here, but {allowed} are.", request.method());
+    let detail = format!(
+        "{} is not possible here, but {allowed} are.",
+        request.method()
+    );
     let mut response = Problem::new(&METHOD_NOT_ALLOWED, detail).error_response();
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    response
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static(allowed));
     Ok(response)
 }

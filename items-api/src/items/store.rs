@@ -22,7 +22,11 @@ pub(super) struct Page {
     pub(super) next: Option<Position>,
 }
 
-pub(super) fn create(connection: &mut PgConnection, draft: Draft, owner: &str) -> Result<Item, Failure> {
+pub(super) fn create(
+    connection: &mut PgConnection,
+    draft: Draft,
+    owner: &str,
+) -> Result<Item, Failure> {
     let now = now();
     let item = Item {
         id: Uuid::now_v7(),
@@ -34,7 +38,9 @@ pub(super) fn create(connection: &mut PgConnection, draft: Draft, owner: &str) -
         created_at: now,
         updated_at: now,
     };
-    diesel::insert_into(column::items).values(&item).execute(connection)?;
+    diesel::insert_into(column::items)
+        .values(&item)
+        .execute(connection)?;
     Ok(item)
 }
 
@@ -95,8 +101,12 @@ pub(super) fn patch(
     member: &Member,
 ) -> Result<Item, Failure> {
     change(connection, id, member, |item| {
-        item.name = changes.name.unwrap_or_else(|| std::mem::take(&mut item.name));
-        item.description = changes.description.unwrap_or_else(|| item.description.take());
+        item.name = changes
+            .name
+            .unwrap_or_else(|| std::mem::take(&mut item.name));
+        item.description = changes
+            .description
+            .unwrap_or_else(|| item.description.take());
         item.price = changes.price.unwrap_or_else(|| item.price.take());
         if let Some(attributes) = changes.attributes {
             item.attributes = attributes;
@@ -104,7 +114,11 @@ pub(super) fn patch(
     })
 }
 
-pub(super) fn delete(connection: &mut PgConnection, id: Uuid, member: &Member) -> Result<(), Failure> {
+pub(super) fn delete(
+    connection: &mut PgConnection,
+    id: Uuid,
+    member: &Member,
+) -> Result<(), Failure> {
     connection.transaction(|connection| {
         lock(connection, id, member)?;
         diesel::delete(column::items.find(id)).execute(connection)?;
@@ -146,13 +160,20 @@ fn lock(connection: &mut PgConnection, id: Uuid, member: &Member) -> Result<Item
         .optional()?
         .ok_or_else(not_found)?;
     if !member.may_change(&item.owner) {
-        return Err(Problem::new(&NOT_THE_OWNER, "Only its owner or an admin changes an item.").into());
+        return Err(Problem::new(
+            &NOT_THE_OWNER,
+            "Only its owner or an admin changes an item.",
+        )
+        .into());
     }
     Ok(item)
 }
 
 pub(super) fn not_found() -> Problem {
-    Problem::new(&ITEM_NOT_FOUND, "Items are found by the `id` that GET /items/ shows.")
+    Problem::new(
+        &ITEM_NOT_FOUND,
+        "Items are found by the `id` that GET /items/ shows.",
+    )
 }
 
 /// As precise as Postgres keeps it, so that an item is the same when it is read

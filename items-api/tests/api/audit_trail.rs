@@ -13,7 +13,10 @@ async fn an_admin_finds_a_creation_by_actor_action_and_date_without_its_secrets(
         "attributes": { "colour": "red", "password": "hunter2", "supplier": [{ "api_key": "k-123" }] },
     });
     let created = service.create(&item).await;
-    assert_eq!(created["attributes"]["password"], "hunter2", "the service itself keeps what it was given");
+    assert_eq!(
+        created["attributes"]["password"], "hunter2",
+        "the service itself keeps what it was given"
+    );
 
     for query in [
         "actor=alice",
@@ -28,7 +31,12 @@ async fn an_admin_finds_a_creation_by_actor_action_and_date_without_its_secrets(
         "ip=127.0.0.0/8",
         "actor=nobody&actor=alice",
     ] {
-        let mut records = service.records(&format!("actor=alice&{query}").replace("actor=alice&actor", "actor"), 1).await;
+        let mut records = service
+            .records(
+                &format!("actor=alice&{query}").replace("actor=alice&actor", "actor"),
+                1,
+            )
+            .await;
         let record = records.remove(0);
         assert_eq!(record["action"], "create_item", "{query}");
         assert_eq!(record["resource"]["id"], created["id"]);
@@ -38,11 +46,25 @@ async fn an_admin_finds_a_creation_by_actor_action_and_date_without_its_secrets(
         );
         assert_eq!(
             record["redacted"],
-            json!(["/request/attributes/password", "/request/attributes/supplier/0/api_key"])
+            json!([
+                "/request/attributes/password",
+                "/request/attributes/supplier/0/api_key"
+            ])
         );
     }
-    for query in ["actor=nobody", "action=create", "to=-1h", "from=2999-01-01", "outcome=failed&action=create_item", "ip=10.0.0.0/8"] {
-        assert_eq!(service.records(query, 0).await, Vec::<Value>::new(), "{query}");
+    for query in [
+        "actor=nobody",
+        "action=create",
+        "to=-1h",
+        "from=2999-01-01",
+        "outcome=failed&action=create_item",
+        "ip=10.0.0.0/8",
+    ] {
+        assert_eq!(
+            service.records(query, 0).await,
+            Vec::<Value>::new(),
+            "{query}"
+        );
     }
 }
 
@@ -56,21 +78,41 @@ async fn a_record_can_be_found_at_once_when_it_is_quiet() {
     let began = Instant::now();
     service.create(&json!({ "name": "Second" })).await;
     service.records("action=create_item", 2).await;
-    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        began.elapsed()
+    );
 }
 
 #[actix_web::test]
 async fn reading_the_trail_takes_a_role_and_every_refusal_is_in_it() {
     let service = TestService::start().await;
-    for path in ["/audit/records", "/audit/records/01a20d83-4a57-761d-bbdd-37048f771517"] {
-        assert_problem(401, "missing_credentials", &Answer::of(service.get(path)).await);
+    for path in [
+        "/audit/records",
+        "/audit/records/01a20d83-4a57-761d-bbdd-37048f771517",
+    ] {
+        assert_problem(
+            401,
+            "missing_credentials",
+            &Answer::of(service.get(path)).await,
+        );
         let alice = service.token("alice", Role::User);
-        assert_problem(403, "forbidden", &Answer::of(service.get(path).bearer_auth(alice)).await);
+        assert_problem(
+            403,
+            "forbidden",
+            &Answer::of(service.get(path).bearer_auth(alice)).await,
+        );
     }
     let denied = service.records("outcome=denied", 4).await;
     let told: Vec<_> = denied
         .iter()
-        .map(|record| (record["action"].as_str().unwrap(), record["actor"]["id"].as_str()))
+        .map(|record| {
+            (
+                record["action"].as_str().unwrap(),
+                record["actor"]["id"].as_str(),
+            )
+        })
         .collect();
     assert_eq!(
         told,
@@ -82,10 +124,24 @@ async fn reading_the_trail_takes_a_role_and_every_refusal_is_in_it() {
         ]
     );
     let auditor = service.token("otto", Role::Auditor);
-    assert_eq!(Answer::of(service.get("/audit/records").bearer_auth(&auditor)).await.status, 200);
-    assert_problem(403, "forbidden", &Answer::of(service.get("/items/").bearer_auth(&auditor)).await);
-    let reads = service.records("actor=otto&action=read_audit_records", 1).await;
-    assert_eq!(reads[0]["outcome"], "success", "reading leaves a record as well");
+    assert_eq!(
+        Answer::of(service.get("/audit/records").bearer_auth(&auditor))
+            .await
+            .status,
+        200
+    );
+    assert_problem(
+        403,
+        "forbidden",
+        &Answer::of(service.get("/items/").bearer_auth(&auditor)).await,
+    );
+    let reads = service
+        .records("actor=otto&action=read_audit_records", 1)
+        .await;
+    assert_eq!(
+        reads[0]["outcome"], "success",
+        "reading leaves a record as well"
+    );
 }
 
 #[actix_web::test]
@@ -98,17 +154,42 @@ async fn one_record_has_its_digest_as_etag_and_need_not_be_sent_twice() {
     let response = service.get(&path).bearer_auth(&ada).send().await.unwrap();
     let etag = response.headers()["etag"].to_str().unwrap().to_owned();
     let body = response.bytes().await.unwrap();
-    let digest: String = audit::record::digest(&body).iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(etag, format!("\"{digest}\""), "the body is the canonical bytes");
+    let digest: String = audit::record::digest(&body)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    assert_eq!(
+        etag,
+        format!("\"{digest}\""),
+        "the body is the canonical bytes"
+    );
     assert_eq!(serde_json::from_slice::<Value>(&body).unwrap(), record);
 
-    let again = service.get(&path).bearer_auth(&ada).header("if-none-match", &etag).send().await.unwrap();
+    let again = service
+        .get(&path)
+        .bearer_auth(&ada)
+        .header("if-none-match", &etag)
+        .send()
+        .await
+        .unwrap();
     assert_eq!(again.status(), 304);
     let reads = service.records("action=read_audit_record", 2).await;
-    assert!(reads.iter().all(|read| read["resource"] == json!({ "type": "audit_record", "id": record["id"] })));
-    for unknown in ["01a20d83-4a57-761d-bbdd-37048f771517", "00000000-0000-0000-0000-000000000000", "17"] {
+    assert!(
+        reads
+            .iter()
+            .all(|read| read["resource"] == json!({ "type": "audit_record", "id": record["id"] }))
+    );
+    for unknown in [
+        "01a20d83-4a57-761d-bbdd-37048f771517",
+        "00000000-0000-0000-0000-000000000000",
+        "17",
+    ] {
         let path = format!("/audit/records/{unknown}");
-        assert_problem(404, "record_not_found", &Answer::of(service.get(&path).bearer_auth(&ada)).await);
+        assert_problem(
+            404,
+            "record_not_found",
+            &Answer::of(service.get(&path).bearer_auth(&ada)).await,
+        );
     }
 }
 
@@ -116,22 +197,36 @@ async fn one_record_has_its_digest_as_etag_and_need_not_be_sent_twice() {
 async fn pages_follow_the_link_and_give_every_record_once() {
     let service = TestService::start().await;
     for number in 0..10 {
-        service.create(&json!({ "name": format!("Item {number}") })).await;
+        service
+            .create(&json!({ "name": format!("Item {number}") }))
+            .await;
     }
     let all = service.records("action=create_item", 10).await;
     let ada = service.token("ada", Role::Admin);
-    for (order, expected) in [("asc", all.clone()), ("desc", all.iter().rev().cloned().collect())] {
+    for (order, expected) in [
+        ("asc", all.clone()),
+        ("desc", all.iter().rev().cloned().collect()),
+    ] {
         let mut seen = Vec::new();
-        let mut path = format!("/audit/records?action=create_item&actor=alice&limit=4&order={order}");
+        let mut path =
+            format!("/audit/records?action=create_item&actor=alice&limit=4&order={order}");
         loop {
             let response = service.get(&path).bearer_auth(&ada).send().await.unwrap();
-            let link = response.headers().get("link").map(|link| link.to_str().unwrap().to_owned());
+            let link = response
+                .headers()
+                .get("link")
+                .map(|link| link.to_str().unwrap().to_owned());
             let page: Value = response.json().await.unwrap();
             seen.extend(page["records"].as_array().unwrap().clone());
             match (link, page["next"].as_str()) {
                 (Some(link), Some(next)) => {
                     assert!(link.contains(next));
-                    path = link.strip_prefix('<').unwrap().strip_suffix(">; rel=\"next\"").unwrap().to_owned();
+                    path = link
+                        .strip_prefix('<')
+                        .unwrap()
+                        .strip_suffix(">; rel=\"next\"")
+                        .unwrap()
+                        .to_owned();
                 }
                 (None, None) => break,
                 mismatch => panic!("link and next must agree: {mismatch:?}"),
@@ -155,12 +250,22 @@ async fn a_query_that_cannot_be_understood_is_refused_and_recorded() {
         ("status=999", "invalid_parameter"),
         ("actor=%00", "invalid_parameter"),
         ("cursor=garbage", "invalid_cursor"),
-        ("cursor=AWT___________________________________8", "invalid_cursor"),
+        (
+            "cursor=AWT___________________________________8",
+            "invalid_cursor",
+        ),
     ] {
-        let answer = Answer::of(service.get(&format!("/audit/records?{query}")).bearer_auth(&ada)).await;
+        let answer = Answer::of(
+            service
+                .get(&format!("/audit/records?{query}"))
+                .bearer_auth(&ada),
+        )
+        .await;
         assert_problem(400, code, &answer);
     }
-    let rejected = service.records("action=read_audit_records&outcome=rejected&status=400", 10).await;
+    let rejected = service
+        .records("action=read_audit_records&outcome=rejected&status=400", 10)
+        .await;
     assert_eq!(rejected[0]["http"]["query"], "actr=alice");
     for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
         let answer = Answer::of(service.request(method, "/audit/records").bearer_auth(&ada)).await;
@@ -174,9 +279,14 @@ async fn two_instances_write_into_one_trail_each_with_numbers_of_its_own() {
     service.create(&json!({ "name": "Here" })).await;
     let database = audit::testing::TestDatabase::empty();
     let other = TestService::start_at(database, service.database.url().to_owned()).await;
+    other.is_ready().await;
     other.create(&json!({ "name": "There" })).await;
     let records = service.records("action=create_item", 2).await;
     assert_ne!(records[0]["instance"], records[1]["instance"]);
-    assert!(records.iter().all(|record| record["service"] == "items-api"));
+    assert!(
+        records
+            .iter()
+            .all(|record| record["service"] == "items-api")
+    );
     assert_eq!(records[1]["seq"], 1);
 }

@@ -21,43 +21,109 @@ async fn bodies_that_are_no_items_are_refused_recorded_and_harm_nobody() {
         (r#"["name"]"#.to_owned(), 400, "invalid_body"),
         (r#"{"name":1}"#.to_owned(), 400, "invalid_body"),
         (r#"{}"#.to_owned(), 400, "invalid_body"),
-        (r#"{"name":"Kettle","colour":"red"}"#.to_owned(), 400, "invalid_body"),
-        (r#"{"name":"Kettle","name":"Pot"}"#.to_owned(), 400, "invalid_body"),
-        (r#"{"name":"Kettle","id":"7"}"#.to_owned(), 400, "invalid_body"),
+        (
+            r#"{"name":"Kettle","colour":"red"}"#.to_owned(),
+            400,
+            "invalid_body",
+        ),
+        (
+            r#"{"name":"Kettle","name":"Pot"}"#.to_owned(),
+            400,
+            "invalid_body",
+        ),
+        (
+            r#"{"name":"Kettle","id":"7"}"#.to_owned(),
+            400,
+            "invalid_body",
+        ),
         (r#"{"name":"a\u0000b"}"#.to_owned(), 422, "invalid_item"),
         (r#"{"name":"  "}"#.to_owned(), 422, "invalid_item"),
-        (format!(r#"{{"name":"{}"}}"#, "x".repeat(10_000)), 422, "invalid_item"),
-        (r#"{"name":"Kettle","price":-1}"#.to_owned(), 422, "invalid_item"),
-        (r#"{"name":"Kettle","price":1e999999999}"#.to_owned(), 422, "invalid_item"),
-        (r#"{"name":"Kettle","price":"cheap"}"#.to_owned(), 422, "invalid_item"),
-        (r#"{"name":"Kettle","attributes":[]}"#.to_owned(), 422, "invalid_item"),
-        (r#"{"name":"Kettle","attributes":{"a":"\udc00"}}"#.to_owned(), 422, "invalid_item"),
-        (r#"{"name":"Kettle","attributes":{"\u0000":1}}"#.to_owned(), 422, "invalid_item"),
-        (format!(r#"{{"name":"Kettle","attributes":{nested}}}"#), 422, "invalid_item"),
-        (format!(r#"{{"name":"{}"}}"#, "x".repeat(100_000)), 413, "body_too_large"),
+        (
+            format!(r#"{{"name":"{}"}}"#, "x".repeat(10_000)),
+            422,
+            "invalid_item",
+        ),
+        (
+            r#"{"name":"Kettle","price":-1}"#.to_owned(),
+            422,
+            "invalid_item",
+        ),
+        (
+            r#"{"name":"Kettle","price":1e999999999}"#.to_owned(),
+            422,
+            "invalid_item",
+        ),
+        (
+            r#"{"name":"Kettle","price":"cheap"}"#.to_owned(),
+            422,
+            "invalid_item",
+        ),
+        (
+            r#"{"name":"Kettle","attributes":[]}"#.to_owned(),
+            422,
+            "invalid_item",
+        ),
+        (
+            r#"{"name":"Kettle","attributes":{"a":"\udc00"}}"#.to_owned(),
+            422,
+            "invalid_item",
+        ),
+        (
+            r#"{"name":"Kettle","attributes":{"\u0000":1}}"#.to_owned(),
+            422,
+            "invalid_item",
+        ),
+        (
+            format!(r#"{{"name":"Kettle","attributes":{nested}}}"#),
+            422,
+            "invalid_item",
+        ),
+        (
+            format!(r#"{{"name":"{}"}}"#, "x".repeat(100_000)),
+            413,
+            "body_too_large",
+        ),
         (nested.repeat(50_000), 413, "body_too_large"),
     ];
     for (body, status, code) in &cases {
-        let request = service.post("/items/").bearer_auth(&alice).header("content-type", "application/json");
+        let request = service
+            .post("/items/")
+            .bearer_auth(&alice)
+            .header("content-type", "application/json");
         assert_problem(*status, code, &Answer::of(request.body(body.clone())).await);
     }
     service.create(&json!({ "name": "Neighbour" })).await;
 
     let records = service.records("action=create_item", cases.len() + 1).await;
     for (record, (_, status, code)) in records.iter().zip(&cases) {
-        assert_eq!((&record["http"]["status"], &record["reason"]), (&json!(status), &json!(code)));
+        assert_eq!(
+            (&record["http"]["status"], &record["reason"]),
+            (&json!(status), &json!(code))
+        );
         assert_eq!(record["outcome"], "rejected");
     }
     let neighbour = records.last().unwrap();
-    assert_eq!((&neighbour["outcome"], &neighbour["request"]["name"]), (&json!("success"), &json!("Neighbour")));
-    assert_eq!(Answer::of(service.get("/items/").bearer_auth(&alice)).await.body["items"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        (&neighbour["outcome"], &neighbour["request"]["name"]),
+        (&json!("success"), &json!("Neighbour"))
+    );
+    assert_eq!(
+        Answer::of(service.get("/items/").bearer_auth(&alice))
+            .await
+            .body["items"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
 }
 
 #[actix_web::test]
 async fn all_broken_rules_are_told_at_once() {
     let service = TestService::start().await;
     let alice = service.token("alice", Role::User);
-    let item = json!({ "name": "", "price": -1, "attributes": 7, "description": "x".repeat(4_001) });
+    let item =
+        json!({ "name": "", "price": -1, "attributes": 7, "description": "x".repeat(4_001) });
     let answer = Answer::of(service.post("/items/").bearer_auth(&alice).json(&item)).await;
     let pointers: Vec<_> = answer.body["errors"]
         .as_array()
@@ -73,11 +139,22 @@ async fn a_body_of_another_media_type_is_refused() {
     let service = TestService::start().await;
     let alice = service.token("alice", Role::User);
     let request = |header: &str, value: &str| {
-        let request = service.post("/items/").bearer_auth(&alice).header(header, value);
+        let request = service
+            .post("/items/")
+            .bearer_auth(&alice)
+            .header(header, value);
         request.body(r#"{"name":"Kettle"}"#)
     };
-    assert_problem(415, "unsupported_media_type", &Answer::of(request("content-type", "text/plain")).await);
-    assert_problem(415, "unsupported_media_type", &Answer::of(request("x-other", "none")).await);
+    assert_problem(
+        415,
+        "unsupported_media_type",
+        &Answer::of(request("content-type", "text/plain")).await,
+    );
+    assert_problem(
+        415,
+        "unsupported_media_type",
+        &Answer::of(request("x-other", "none")).await,
+    );
     let compressed = request("content-type", "application/json").header("content-encoding", "gzip");
     assert_problem(415, "unsupported_media_type", &Answer::of(compressed).await);
 }
@@ -97,7 +174,12 @@ async fn missing_expired_and_forged_tokens_are_refused_and_recorded_as_denied() 
     };
     let secret = std::fs::read(service.config.data_dir.join("jwt-secret")).unwrap();
     let sign = |claims: &Claims, algorithm, secret: &[u8]| {
-        jsonwebtoken::encode(&Header::new(algorithm), claims, &EncodingKey::from_secret(secret)).unwrap()
+        jsonwebtoken::encode(
+            &Header::new(algorithm),
+            claims,
+            &EncodingKey::from_secret(secret),
+        )
+        .unwrap()
     };
     let later = 4_000_000_000;
     let [header, payload, _] = valid.split('.').collect::<Vec<_>>().try_into().unwrap();
@@ -105,16 +187,49 @@ async fn missing_expired_and_forged_tokens_are_refused_and_recorded_as_denied() 
     let unsigned = format!("eyJhbGciOiJub25lIn0.{payload}.");
     let cases = [
         (None, "missing_credentials"),
-        (Some("Basic YWxpY2U6aHVudGVyMg==".to_owned()), "invalid_credentials"),
+        (
+            Some("Basic YWxpY2U6aHVudGVyMg==".to_owned()),
+            "invalid_credentials",
+        ),
         (Some("Bearer".to_owned()), "invalid_credentials"),
         (Some("Bearer not.a.token".to_owned()), "invalid_credentials"),
         (Some(format!("Bearer {unsigned}")), "invalid_credentials"),
-        (Some(format!("Bearer {header}.{payload}.AAAA")), "invalid_credentials"),
-        (Some(format!("Bearer {}", "x".repeat(10_000))), "invalid_credentials"),
-        (Some(format!("Bearer {}", sign(&claims("items-api", later), Algorithm::HS256, &[7; 32]))), "invalid_credentials"),
-        (Some(format!("Bearer {}", sign(&claims("items-api", later), Algorithm::HS512, &secret))), "invalid_credentials"),
-        (Some(format!("Bearer {}", sign(&claims("other", later), Algorithm::HS256, &secret))), "invalid_credentials"),
-        (Some(format!("Bearer {}", sign(&claims("items-api", 1_000), Algorithm::HS256, &secret))), "expired_credentials"),
+        (
+            Some(format!("Bearer {header}.{payload}.AAAA")),
+            "invalid_credentials",
+        ),
+        (
+            Some(format!("Bearer {}", "x".repeat(10_000))),
+            "invalid_credentials",
+        ),
+        (
+            Some(format!(
+                "Bearer {}",
+                sign(&claims("items-api", later), Algorithm::HS256, &[7; 32])
+            )),
+            "invalid_credentials",
+        ),
+        (
+            Some(format!(
+                "Bearer {}",
+                sign(&claims("items-api", later), Algorithm::HS512, &secret)
+            )),
+            "invalid_credentials",
+        ),
+        (
+            Some(format!(
+                "Bearer {}",
+                sign(&claims("other", later), Algorithm::HS256, &secret)
+            )),
+            "invalid_credentials",
+        ),
+        (
+            Some(format!(
+                "Bearer {}",
+                sign(&claims("items-api", 1_000), Algorithm::HS256, &secret)
+            )),
+            "expired_credentials",
+        ),
     ];
     for (header, code) in &cases {
         let mut request = service.post("/items/").json(&json!({ "name": "Kettle" }));
@@ -122,15 +237,27 @@ async fn missing_expired_and_forged_tokens_are_refused_and_recorded_as_denied() 
             request = request.header("authorization", header);
         }
         let response = request.send().await.unwrap();
-        let challenge = response.headers()["www-authenticate"].to_str().unwrap().to_owned();
+        let challenge = response.headers()["www-authenticate"]
+            .to_str()
+            .unwrap()
+            .to_owned();
         assert!(challenge.starts_with("Bearer"), "{challenge}");
         let body: Value = response.json().await.unwrap();
-        assert_eq!((&body["status"], &body["code"]), (&json!(401), &json!(code)), "{header:?}");
+        assert_eq!(
+            (&body["status"], &body["code"]),
+            (&json!(401), &json!(code)),
+            "{header:?}"
+        );
     }
-    let denied = service.records("action=create_item&outcome=denied", cases.len()).await;
+    let denied = service
+        .records("action=create_item&outcome=denied", cases.len())
+        .await;
     for (record, (_, code)) in denied.iter().zip(&cases) {
         assert_eq!(record["reason"], json!(code));
-        assert_eq!(record["actor"]["kind"], "anonymous", "a forged name is nobody's name");
+        assert_eq!(
+            record["actor"]["kind"], "anonymous",
+            "a forged name is nobody's name"
+        );
     }
 }
 
@@ -138,7 +265,12 @@ async fn missing_expired_and_forged_tokens_are_refused_and_recorded_as_denied() 
 async fn a_token_ends_when_it_says() {
     let service = TestService::start().await;
     let token = service.token_for("alice", Role::User, Duration::from_secs(600));
-    assert_eq!(Answer::of(service.get("/items/").bearer_auth(&token)).await.status, 200);
+    assert_eq!(
+        Answer::of(service.get("/items/").bearer_auth(&token))
+            .await
+            .status,
+        200
+    );
 }
 
 #[actix_web::test]
@@ -159,7 +291,9 @@ async fn a_list_that_cannot_be_understood_is_refused() {
 async fn a_body_that_breaks_off_leaves_an_aborted_or_rejected_attempt() {
     let service = TestService::start().await;
     let alice = service.token("alice", Role::User);
-    let mut stream = tokio::net::TcpStream::connect(service.address()).await.unwrap();
+    let mut stream = tokio::net::TcpStream::connect(service.address())
+        .await
+        .unwrap();
     let head = format!(
         "POST /items/ HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {alice}\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n"
     );
@@ -167,8 +301,14 @@ async fn a_body_that_breaks_off_leaves_an_aborted_or_rejected_attempt() {
     stream.write_all(br#"{"name":"#).await.unwrap();
     stream.shutdown().await.unwrap();
     let _ = stream.read_to_end(&mut Vec::new()).await;
-    let record = service.records("action=create_item&actor=alice", 1).await.remove(0);
-    assert!(["aborted", "rejected"].contains(&record["outcome"].as_str().unwrap()), "{record}");
+    let record = service
+        .records("action=create_item&actor=alice", 1)
+        .await
+        .remove(0);
+    assert!(
+        ["aborted", "rejected"].contains(&record["outcome"].as_str().unwrap()),
+        "{record}"
+    );
     assert_eq!(record["request"], Value::Null);
 }
 

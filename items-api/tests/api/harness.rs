@@ -28,21 +28,23 @@ pub(crate) struct TestService {
 impl TestService {
     /// A service whose tables are there.
     pub(crate) async fn start() -> Self {
-        let service = Self::start_with(TestDatabase::empty()).await;
-        eventually("the service is ready", async || {
-            let response = service.get("/health/ready").send().await.ok()?;
-            (response.status() == StatusCode::OK).then_some(())
-        })
-        .await;
+        let database = TestDatabase::empty();
+        let url = database.url().to_owned();
+        let service = Self::start_at(database, url).await;
+        service.is_ready().await;
         service
     }
 
-    pub(crate) async fn start_with(database: TestDatabase) -> Self {
-        let url = database.url().to_owned();
-        Self::start_at(database, url).await
+    /// Waits until it is.
+    pub(crate) async fn is_ready(&self) {
+        eventually("the service is ready", async || {
+            let response = self.get("/health/ready").send().await.ok()?;
+            (response.status() == StatusCode::OK).then_some(())
+        })
+        .await;
     }
 
-    /// A service that believes its Postgres to be at `url`.
+    /// A service that listens, and believes its Postgres to be at `url`.
     pub(crate) async fn start_at(database: TestDatabase, url: String) -> Self {
         let data_dir = tempfile::tempdir().unwrap();
         let options = Options {
@@ -84,11 +86,14 @@ impl TestService {
     pub(crate) async fn stop(&mut self) -> Result<(), ServeError> {
         self.stop.take().unwrap().send(()).unwrap();
         let thread = self.thread.take().unwrap();
-        tokio::task::spawn_blocking(move || thread.join().unwrap()).await.unwrap()
+        tokio::task::spawn_blocking(move || thread.join().unwrap())
+            .await
+            .unwrap()
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.client.request(method, format!("http://{}{path}", self.address))
+        self.client
+            .request(method, format!("http://{}{path}", self.address))
     }
 
     pub(crate) fn get(&self, path: &str) -> RequestBuilder {
@@ -108,12 +113,22 @@ impl TestService {
     }
 
     pub(crate) fn token_for(&self, subject: &str, role: Role, lifetime: Duration) -> String {
-        auth::mint(&self.config.jwt, &self.config.data_dir, subject, &[role], lifetime).unwrap()
+        auth::mint(
+            &self.config.jwt,
+            &self.config.data_dir,
+            subject,
+            &[role],
+            lifetime,
+        )
+        .unwrap()
     }
 
     /// Creates an item as Alice and gives back what was answered.
     pub(crate) async fn create(&self, item: &Value) -> Value {
-        let response = self.post("/items/").bearer_auth(self.token("alice", Role::User)).json(item);
+        let response = self
+            .post("/items/")
+            .bearer_auth(self.token("alice", Role::User))
+            .json(item);
         let response = response.send().await.unwrap();
         assert_eq!(response.status(), StatusCode::CREATED);
         response.json().await.unwrap()
@@ -125,8 +140,19 @@ impl TestService {
         let token = self.token("ada", Role::Admin);
         eventually(&format!("{expected} records of {query}"), async || {
             let path = format!("/audit/records?order=asc&limit=1000&{query}");
-            let page: Value = self.get(&path).bearer_auth(&token).send().await.unwrap().json().await.unwrap();
-            let records = page["records"].as_array().unwrap_or_else(|| panic!("no page: {page}")).clone();
+            let page: Value = self
+                .get(&path)
+                .bearer_auth(&token)
+                .send()
+                .await
+                .unwrap()
+                .json()
+                .await
+                .unwrap();
+            let records = page["records"]
+                .as_array()
+                .unwrap_or_else(|| panic!("no page: {page}"))
+                .clone();
             (records.len() >= expected).then_some(records)
         })
         .await
@@ -148,7 +174,11 @@ impl Drop for TestService {
 #[track_caller]
 pub(crate) fn assert_problem(status: u16, code: &str, answer: &Answer) {
     assert_eq!(answer.status, status, "{}", answer.body);
-    assert_eq!(answer.media_type, "application/problem+json", "{}", answer.body);
+    assert_eq!(
+        answer.media_type, "application/problem+json",
+        "{}",
+        answer.body
+    );
     assert_eq!(answer.body["code"], code, "{}", answer.body);
     assert_eq!(answer.body["status"], status);
     assert_eq!(answer.body["type"], format!("urn:problem-type:{code}"));

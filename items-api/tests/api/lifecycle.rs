@@ -16,28 +16,40 @@ use crate::harness::{Answer, TestService, assert_problem};
 async fn the_service_waits_for_a_postgres_that_comes_later() {
     let database = TestDatabase::empty();
     let mut owner = database.connect();
-    let name = database.url().split('/').next_back().unwrap().split('?').next().unwrap().to_owned();
-    let late = format!("{name}_late");
-    let url = database.url().replace(&name, &late);
+    let late = format!("{}_late", database.name());
+    let url = database.url().replace(database.name(), &late);
 
     let service = TestService::start_at(database, url).await;
     assert_eq!(Answer::of(service.get("/health/live")).await.status, 200);
-    assert_problem(503, "not_ready", &Answer::of(service.get("/health/ready")).await);
-    let request = service.post("/items/").bearer_auth(service.token("alice", Role::User));
-    assert_problem(503, "store_unavailable", &Answer::of(request.json(&json!({ "name": "Kettle" }))).await);
+    assert_problem(
+        503,
+        "not_ready",
+        &Answer::of(service.get("/health/ready")).await,
+    );
+    let request = service
+        .post("/items/")
+        .bearer_auth(service.token("alice", Role::User));
+    assert_problem(
+        503,
+        "store_unavailable",
+        &Answer::of(request.json(&json!({ "name": "Kettle" }))).await,
+    );
 
-    owner.batch_execute(&format!("CREATE DATABASE {late}")).unwrap();
-    eventually("the service becomes ready", async || {
-        (Answer::of(service.get("/health/ready")).await.status == 200).then_some(())
-    })
-    .await;
+    owner
+        .batch_execute(&format!("CREATE DATABASE {late}"))
+        .unwrap();
+    service.is_ready().await;
     service.create(&json!({ "name": "Kettle" })).await;
     let records = service.records("action=create_item", 2).await;
-    assert_eq!(records[0]["reason"], "store_unavailable", "the attempt before is not lost");
+    assert_eq!(
+        records[0]["reason"], "store_unavailable",
+        "the attempt before is not lost"
+    );
     assert_eq!(records[1]["outcome"], "success");
 
-    drop(service);
-    owner.batch_execute(&format!("DROP DATABASE IF EXISTS {late} WITH (FORCE)")).unwrap();
+    owner
+        .batch_execute(&format!("DROP DATABASE {late} WITH (FORCE)"))
+        .unwrap();
 }
 
 #[actix_web::test]
@@ -52,16 +64,13 @@ async fn stopping_leaves_no_record_behind() {
 
 #[actix_web::test]
 async fn several_instances_may_start_at_once_on_an_empty_database() {
-    let first = TestService::start_with(TestDatabase::empty()).await;
-    let url = first.database.url().to_owned();
+    let database = TestDatabase::empty();
+    let url = database.url().to_owned();
+    let first = TestService::start_at(database, url.clone()).await;
     let second = TestService::start_at(TestDatabase::empty(), url.clone()).await;
     let third = TestService::start_at(TestDatabase::empty(), url).await;
     for service in [&first, &second, &third] {
-        eventually("the service is ready", async || {
-            let response = service.get("/health/ready").send().await.ok()?;
-            (response.status() == StatusCode::OK).then_some(())
-        })
-        .await;
+        service.is_ready().await;
         service.create(&json!({ "name": "Kettle" })).await;
     }
     first.records("action=create_item", 3).await;
@@ -74,14 +83,23 @@ async fn the_program_serves_prints_its_address_and_stops_at_sigterm() {
     let program = || program(data_dir.path(), Some(database.url()));
     assert!(program().arg("migrate").output().unwrap().status.success());
 
-    let mut service = program().args(["serve", "--bind", "127.0.0.1:0"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut service = program()
+        .args(["serve", "--bind", "127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let address = address_of(&mut service);
-    let token = program().args(["token", "--sub", "alice", "--role", "user"]).output().unwrap();
+    let token = program()
+        .args(["token", "--sub", "alice", "--role", "user"])
+        .output()
+        .unwrap();
     let token = String::from_utf8(token.stdout).unwrap();
     create_until_accepted(&address, token.trim()).await;
 
     terminate(&service);
-    let status = tokio::task::spawn_blocking(move || service.wait().unwrap()).await.unwrap();
+    let status = tokio::task::spawn_blocking(move || service.wait().unwrap())
+        .await
+        .unwrap();
     assert!(status.success(), "{status}");
     assert!(stored(&database, "create_item") > 0);
 }
@@ -97,8 +115,13 @@ async fn without_a_database_url_the_program_runs_a_postgres_of_its_own() {
             .unwrap();
         let address = address_of(&mut service);
         let token = |role| {
-            let output = program(data_dir.path(), None).args(["token", "--sub", "ada", "--role", role]).output();
-            String::from_utf8(output.unwrap().stdout).unwrap().trim().to_owned()
+            let output = program(data_dir.path(), None)
+                .args(["token", "--sub", "ada", "--role", role])
+                .output();
+            String::from_utf8(output.unwrap().stdout)
+                .unwrap()
+                .trim()
+                .to_owned()
         };
         create_until_accepted(&address, &token("admin")).await;
         let items: serde_json::Value = reqwest::Client::new()
@@ -110,9 +133,15 @@ async fn without_a_database_url_the_program_runs_a_postgres_of_its_own() {
             .json()
             .await
             .unwrap();
-        assert_eq!(items["items"].as_array().unwrap().len(), round, "what was kept is still there");
+        assert_eq!(
+            items["items"].as_array().unwrap().len(),
+            round,
+            "what was kept is still there"
+        );
         terminate(&service);
-        let status = tokio::task::spawn_blocking(move || service.wait().unwrap()).await.unwrap();
+        let status = tokio::task::spawn_blocking(move || service.wait().unwrap())
+            .await
+            .unwrap();
         assert!(status.success(), "{status}");
     }
 }
@@ -123,11 +152,20 @@ fn a_mistake_on_the_command_line_is_answered_with_the_fix() {
     for (arguments, expected) in [
         (vec!["token", "--sub", "alice"], "--role"),
         (vec!["token", "--sub", "", "--role", "user"], "1 to 256"),
-        (vec!["token", "--sub", "alice", "--role", "root"], "possible values"),
-        (vec!["--config", "/nonexistent.toml", "openapi"], "/nonexistent.toml"),
+        (
+            vec!["token", "--sub", "alice", "--role", "root"],
+            "possible values",
+        ),
+        (
+            vec!["--config", "/nonexistent.toml", "openapi"],
+            "/nonexistent.toml",
+        ),
         (vec!["serve", "--bind", "nowhere"], "--bind"),
     ] {
-        let output = program(data_dir.path(), None).args(&arguments).output().unwrap();
+        let output = program(data_dir.path(), None)
+            .args(&arguments)
+            .output()
+            .unwrap();
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success(), "{arguments:?}");
         assert!(error.contains(expected), "{arguments:?}: {error}");
@@ -137,10 +175,15 @@ fn a_mistake_on_the_command_line_is_answered_with_the_fix() {
 /// The program with nothing of our own environment that could change it.
 fn program(data_dir: &Path, database_url: Option<&str>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_items-api"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ITEMS_API") || name == "DATABASE_URL") {
+    for (name, _) in
+        std::env::vars().filter(|(name, _)| name.starts_with("ITEMS_API") || name == "DATABASE_URL")
+    {
         command.env_remove(name);
     }
-    command.current_dir(data_dir).env("ITEMS_API_DATA_DIR", data_dir).env("ITEMS_API_LOG", "warn");
+    command
+        .current_dir(data_dir)
+        .env("ITEMS_API_DATA_DIR", data_dir)
+        .env("ITEMS_API_LOG", "warn");
     if let Some(url) = database_url {
         command.env("DATABASE_URL", url);
     }
@@ -149,22 +192,39 @@ fn program(data_dir: &Path, database_url: Option<&str>) -> Command {
 
 fn address_of(service: &mut Child) -> String {
     let mut line = String::new();
-    BufReader::new(service.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("{line:?}")).to_owned()
+    BufReader::new(service.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    line.trim()
+        .strip_prefix("listening on ")
+        .unwrap_or_else(|| panic!("{line:?}"))
+        .to_owned()
 }
 
 /// The tables may not be there yet when the service listens already.
 async fn create_until_accepted(address: &str, token: &str) {
     eventually("an item is created", async || {
-        let request = reqwest::Client::new().post(format!("{address}/items/")).bearer_auth(token);
-        let response = request.json(&json!({ "name": "Kettle" })).send().await.unwrap();
+        let request = reqwest::Client::new()
+            .post(format!("{address}/items/"))
+            .bearer_auth(token);
+        let response = request
+            .json(&json!({ "name": "Kettle" }))
+            .send()
+            .await
+            .unwrap();
         (response.status() == StatusCode::CREATED).then_some(())
     })
     .await;
 }
 
 fn terminate(child: &Child) {
-    assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+    assert!(
+        Command::new("kill")
+            .arg(child.id().to_string())
+            .status()
+            .unwrap()
+            .success()
+    );
 }
 
 fn stored(database: &TestDatabase, action: &str) -> i64 {

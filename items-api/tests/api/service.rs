@@ -18,30 +18,63 @@ async fn the_documentation_comes_from_the_binary_under_a_strict_policy() {
     for path in ["/docs", "/docs/"] {
         let response = service.get(path).send().await.unwrap();
         assert_eq!(response.status(), 200);
-        let policy = response.headers()["content-security-policy"].to_str().unwrap().to_owned();
+        let policy = response.headers()["content-security-policy"]
+            .to_str()
+            .unwrap()
+            .to_owned();
         assert!(policy.contains("script-src 'self';"), "{policy}");
         let page = response.text().await.unwrap();
-        assert!(!page.contains("http://") && !page.contains("https://"), "nothing comes from other hosts");
+        assert!(
+            !page.contains("http://") && !page.contains("https://"),
+            "nothing comes from other hosts"
+        );
         for file in page.split('"').filter(|word| word.starts_with("/docs/")) {
             let response = service.get(file).send().await.unwrap();
             assert_eq!(response.status(), 200, "{file}");
         }
     }
-    let initializer = service.get("/docs/swagger-initializer.js").send().await.unwrap().text().await.unwrap();
+    let initializer = service
+        .get("/docs/swagger-initializer.js")
+        .send()
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
     assert!(initializer.contains("/openapi.json"), "{initializer}");
-    assert_eq!(service.get("/docs/nothing.js").send().await.unwrap().status(), 404);
+    assert_eq!(
+        service
+            .get("/docs/nothing.js")
+            .send()
+            .await
+            .unwrap()
+            .status(),
+        404
+    );
 }
 
 #[actix_web::test]
 async fn the_openapi_document_names_every_route_and_every_answer() {
     let service = TestService::start().await;
-    let document: Value = service.get("/openapi.json").send().await.unwrap().json().await.unwrap();
+    let document: Value = service
+        .get("/openapi.json")
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
     let operations: BTreeSet<String> = document["paths"]
         .as_object()
         .unwrap()
         .iter()
-        .flat_map(|(path, item)| item.as_object().unwrap().keys().map(move |method| format!("{method} {path}")))
+        .flat_map(|(path, item)| {
+            item.as_object()
+                .unwrap()
+                .keys()
+                .map(move |method| format!("{method} {path}"))
+        })
         .collect();
     let expected = [
         "delete /items/{item_id}",
@@ -57,11 +90,17 @@ async fn the_openapi_document_names_every_route_and_every_answer() {
         "put /items/{item_id}",
     ];
     assert_eq!(operations, expected.map(str::to_owned).into());
-    assert_eq!(document["components"]["securitySchemes"]["bearer"]["scheme"], "bearer");
+    assert_eq!(
+        document["components"]["securitySchemes"]["bearer"]["scheme"],
+        "bearer"
+    );
     let text = document.to_string();
     for reference in text.split("\"$ref\":\"").skip(1) {
         let pointer = reference.split('"').next().unwrap().trim_start_matches('#');
-        assert!(document.pointer(pointer).is_some(), "{pointer} leads nowhere");
+        assert!(
+            document.pointer(pointer).is_some(),
+            "{pointer} leads nowhere"
+        );
     }
 }
 
@@ -69,9 +108,19 @@ async fn the_openapi_document_names_every_route_and_every_answer() {
 async fn every_response_carries_the_id_of_its_request() {
     let service = TestService::start().await;
     for path in ["/", "/nowhere", "/items/", "/health/live", "/docs"] {
-        let response = service.get(path).header("x-request-id", "sane-1").send().await.unwrap();
+        let response = service
+            .get(path)
+            .header("x-request-id", "sane-1")
+            .send()
+            .await
+            .unwrap();
         assert_eq!(response.headers()["x-request-id"], "sane-1", "{path}");
-        let response = service.get(path).header("x-request-id", "two words").send().await.unwrap();
+        let response = service
+            .get(path)
+            .header("x-request-id", "two words")
+            .send()
+            .await
+            .unwrap();
         assert_ne!(response.headers()["x-request-id"], "two words", "{path}");
         assert_eq!(response.headers()["x-content-type-options"], "nosniff");
     }
@@ -80,6 +129,12 @@ async fn every_response_carries_the_id_of_its_request() {
 #[actix_web::test]
 async fn a_live_service_says_so() {
     let service = TestService::start().await;
-    assert_eq!(Answer::of(service.get("/health/live")).await.body, json!({ "status": "live" }));
-    assert_eq!(Answer::of(service.get("/health/ready")).await.body, json!({ "status": "ready" }));
+    assert_eq!(
+        Answer::of(service.get("/health/live")).await.body,
+        json!({ "status": "live" })
+    );
+    assert_eq!(
+        Answer::of(service.get("/health/ready")).await.body,
+        json!({ "status": "ready" })
+    );
 }
