@@ -54,10 +54,10 @@ fn make_all() -> Result<Vec<Generated>> {
     run(items_api("migrate")?.stdout(std::process::Stdio::null()))?;
 
     let diesel = DIESEL.path()?;
-    let schema = |key: &str| {
+    let schema = |config: &str| {
         output(
             program(&diesel)
-                .args(["print-schema", "--schema-key", key])
+                .args(["--config-file", config, "print-schema"])
                 .env("DATABASE_URL", server.url()),
         )
     };
@@ -68,11 +68,11 @@ fn make_all() -> Result<Vec<Generated>> {
         },
         Generated {
             path: root().join("audit/src/postgres/schema.rs"),
-            content: schema("audit")?,
+            content: schema("diesel.toml")?,
         },
         Generated {
             path: root().join("items-api/src/items/schema.rs"),
-            content: schema("items")?,
+            content: schema("items-api/diesel.toml")?,
         },
     ])
 }

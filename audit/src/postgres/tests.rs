@@ -182,7 +182,7 @@ fn a_batch_in_doubt_can_be_sent_again_and_lands_once() {
     let database = TestDatabase::migrated(None);
     let store = store(&database);
     let entry: Entry = sample().canonical_bytes().unwrap().into();
-    store.insert(&[entry.clone()]).unwrap();
+    store.insert(std::slice::from_ref(&entry)).unwrap();
     store.insert(&[entry.clone(), entry]).unwrap();
     assert_eq!(store.find(&everything(10)).unwrap().records.len(), 1);
 }
