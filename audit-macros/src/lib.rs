@@ -1,9 +1,9 @@
 //! The `#[audited]` attribute of the `audit` library, which re-exports it and
 //! documents how to use it.
 //!
-//! An expansion goes through four steps, each a file: [`args`] reads the tokens,
-//! [`validate`] says what they mean, [`expand`] writes the new function, and
-//! [`fallback`] keeps the code around a mistake alive, so that the mistake is the
+//! An expansion goes through four steps, each a file: `args` reads the tokens,
+//! `validate` says what they mean, `expand` writes the new function, and
+//! `fallback` keeps the code around a mistake alive, so that the mistake is the
 //! only error shown.
 
 mod args;

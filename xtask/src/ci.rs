@@ -24,14 +24,7 @@ pub(crate) fn ci() -> Result {
     })?;
     step("documentation", || {
         run(cargo()
-            .args([
-                "doc",
-                "--workspace",
-                "--no-deps",
-                "--locked",
-                "--quiet",
-                "--document-private-items",
-            ])
+            .args(["doc", "--workspace", "--no-deps", "--locked", "--quiet"])
             .args(&features)
             .env("RUSTDOCFLAGS", "--deny warnings"))
     })?;

@@ -1,0 +1,12 @@
+use actix_web::HttpResponse;
+use audit::audited;
+
+#[audited(action = "create_item")]
+#[audited(action = "make_item")]
+async fn handler() -> HttpResponse {
+    HttpResponse::Ok().finish()
+}
+
+fn main() {
+    let _ = actix_web::web::get().to(handler);
+}
