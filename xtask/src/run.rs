@@ -1,7 +1,7 @@
 //! `cargo xtask run`: from a fresh clone to a service that answers.
 
 use std::ffi::OsString;
-use std::os::unix::process::ExitStatusExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 
 use crate::command::{cargo, program, run as run_to_end, say};
@@ -18,25 +18,13 @@ pub(crate) fn run(release: bool, arguments: &[OsString]) -> Result {
             .args(libpq::features()?)
             .args(release.then_some("--release")),
     )?;
-    // Ctrl-C reaches the service as well as us. It stops in order, and we wait
-    // until it has.
-    let mut service = program(binary(release))
+    // The service takes our place, so a signal and its exit status have one
+    // address.
+    let error = program(binary(release))
         .args(arguments)
         .env("PRIVATE_POSTGRES_CACHE", postgres::program_cache())
-        .spawn()?;
-    let status = loop {
-        match service.wait() {
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            status => break status?,
-        }
-    };
-    match (status.code(), status.signal()) {
-        (Some(0), _) => Ok(()),
-        (Some(code), _) => std::process::exit(code),
-        (None, signal) => {
-            Err(format!("items-api was killed by signal {}", signal.unwrap_or(0)).into())
-        }
-    }
+        .exec();
+    Err(format!("items-api cannot be started: {error}").into())
 }
 
 fn binary(release: bool) -> PathBuf {
