@@ -186,6 +186,21 @@ pub struct Document<'a> {
     pub errors: &'a [FieldError],
 }
 
+/// The problems of every route that takes a token, as OpenAPI describes them.
+#[cfg(feature = "openapi")]
+#[derive(utoipa::IntoResponses)]
+pub enum AccessProblems {
+    /// Authentication is missing or not valid
+    #[response(status = 401, content_type = "application/problem+json")]
+    Unauthenticated(Document<'static>),
+    /// The actor is not allowed to do this.
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(Document<'static>),
+    /// Postgres cannot be reached, or the attempt cannot be recorded.
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(Document<'static>),
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}: {}", self.kind.title, self.detail)

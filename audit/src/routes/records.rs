@@ -47,10 +47,8 @@ use crate::problem::{
     ),
     responses(
         (status = 200, description = "A page of records; the `Link` header leads to the next one", body = RecordPage),
-        (status = 400, description = "A parameter is unknown or not valid", body = inline(crate::problem::Document<'static>), content_type = "application/problem+json"),
-        (status = 401, description = "Authentication is missing or not valid", body = inline(crate::problem::Document<'static>), content_type = "application/problem+json"),
-        (status = 403, description = "The actor may not read the trail", body = inline(crate::problem::Document<'static>), content_type = "application/problem+json"),
-        (status = 503, description = "The store cannot be reached, or the query took too long", body = inline(crate::problem::Document<'static>), content_type = "application/problem+json"),
+        (status = 400, description = "A parameter is unknown or not valid", body = crate::problem::Document<'static>, content_type = "application/problem+json"),
+        crate::problem::AccessProblems,
     ),
     security(("bearer" = [])),
 ))]
@@ -92,10 +90,8 @@ pub(super) async fn list(
     responses(
         (status = 200, description = "The record", body = crate::record::Record, headers(("ETag" = String, description = "The record's digest"))),
         (status = 304, description = "The client has the record already, by `If-None-Match`"),
-        (status = 401, description = "Authentication is missing or not valid", body = inline(crate::problem::Document<'static>), content_type = "application/problem+json"),
-        (status = 403, description = "The actor may not read the trail", body = inline(crate::problem::Document<'static>), content_type = "application/problem+json"),
-        (status = 404, description = "There is no such record", body = inline(crate::problem::Document<'static>), content_type = "application/problem+json"),
-        (status = 503, description = "The store cannot be reached", body = inline(crate::problem::Document<'static>), content_type = "application/problem+json"),
+        (status = 404, description = "There is no such record", body = crate::problem::Document<'static>, content_type = "application/problem+json"),
+        crate::problem::AccessProblems,
     ),
     security(("bearer" = [])),
 ))]

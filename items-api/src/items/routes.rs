@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use actix_web::http::header::{ALLOW, HeaderValue, LOCATION};
 use actix_web::web::{self, Data, Json, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
-use audit::problem::METHOD_NOT_ALLOWED;
+use audit::problem::{AccessProblems, METHOD_NOT_ALLOWED};
 use audit::{AuditScope, Problem, audited};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -16,7 +16,7 @@ use super::{Item, ItemPatch, NewItem, store};
 use crate::auth::Member;
 use crate::body::Body;
 use crate::database::Database;
-use crate::docs::ProblemDocument;
+use crate::docs::{BodyProblems, ProblemDocument};
 
 pub(crate) fn configure(config: &mut ServiceConfig) {
     config
@@ -43,13 +43,8 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
     post, path = "/items/", tag = "items", request_body = NewItem, security(("bearer" = [])),
     responses(
         (status = 201, description = "The item", body = Item, headers(("Location" = String, description = "Where it is"))),
-        (status = 400, description = "The body is not JSON, or of another shape", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 401, description = "Authentication is missing or not valid", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 403, description = "The actor may not use items", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 413, description = "The body is larger than 64 KiB", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 415, description = "The body is not `application/json`", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 422, description = "A field breaks a rule", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 503, description = "The attempt cannot be recorded or stored", body = ProblemDocument, content_type = "application/problem+json"),
+        BodyProblems,
+        AccessProblems,
     ),
 )]
 #[audited(action = "create_item", resource = "item")]
@@ -79,9 +74,7 @@ pub(crate) async fn create_item(
     responses(
         (status = 200, description = "A page of items", body = ItemPage),
         (status = 400, description = "A parameter is unknown or not valid", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 401, description = "Authentication is missing or not valid", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 403, description = "The actor may not use items", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 503, description = "The store cannot be reached", body = ProblemDocument, content_type = "application/problem+json"),
+        AccessProblems,
     ),
 )]
 pub(crate) async fn list_items(
@@ -105,10 +98,8 @@ pub(crate) async fn list_items(
     params(("item_id" = Uuid, Path, description = "Id of the item")),
     responses(
         (status = 200, description = "The item", body = Item),
-        (status = 401, description = "Authentication is missing or not valid", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 403, description = "The actor may not use items", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 404, description = "There is no such item", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 503, description = "The store cannot be reached", body = ProblemDocument, content_type = "application/problem+json"),
+        AccessProblems,
     ),
 )]
 pub(crate) async fn get_item(
@@ -129,14 +120,9 @@ pub(crate) async fn get_item(
     params(("item_id" = Uuid, Path, description = "Id of the item")),
     responses(
         (status = 200, description = "The item as it is now", body = Item),
-        (status = 400, description = "The body is not JSON, or of another shape", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 401, description = "Authentication is missing or not valid", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 403, description = "The actor may not change this item", body = ProblemDocument, content_type = "application/problem+json"),
+        BodyProblems,
         (status = 404, description = "There is no such item", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 413, description = "The body is larger than 64 KiB", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 415, description = "The body is not `application/json`", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 422, description = "A field breaks a rule", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 503, description = "The attempt cannot be recorded or stored", body = ProblemDocument, content_type = "application/problem+json"),
+        AccessProblems,
     ),
 )]
 #[audited(action = "replace_item", resource = "item", resource_id = id)]
@@ -159,14 +145,9 @@ pub(crate) async fn replace_item(
     params(("item_id" = Uuid, Path, description = "Id of the item")),
     responses(
         (status = 200, description = "The item as it is now", body = Item),
-        (status = 400, description = "The body is not JSON, or of another shape", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 401, description = "Authentication is missing or not valid", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 403, description = "The actor may not change this item", body = ProblemDocument, content_type = "application/problem+json"),
+        BodyProblems,
         (status = 404, description = "There is no such item", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 413, description = "The body is larger than 64 KiB", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 415, description = "The body is not `application/json`", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 422, description = "A field breaks a rule", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 503, description = "The attempt cannot be recorded or stored", body = ProblemDocument, content_type = "application/problem+json"),
+        AccessProblems,
     ),
 )]
 #[audited(action = "patch_item", resource = "item", resource_id = id)]
@@ -189,10 +170,8 @@ pub(crate) async fn patch_item(
     params(("item_id" = Uuid, Path, description = "Id of the item")),
     responses(
         (status = 204, description = "The item is gone"),
-        (status = 401, description = "Authentication is missing or not valid", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 403, description = "The actor may not change this item", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 404, description = "There is no such item", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 503, description = "The attempt cannot be recorded or stored", body = ProblemDocument, content_type = "application/problem+json"),
+        AccessProblems,
     ),
 )]
 #[audited(action = "delete_item", resource = "item", resource_id = id)]
