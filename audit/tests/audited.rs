@@ -24,6 +24,10 @@ struct Named;
 
 impl Authenticate for Named {
     fn authenticate(&self, request: &HttpRequest) -> Result<Actor, Problem> {
+        assert!(
+            !request.headers().contains_key("x-broken"),
+            "authentication itself is broken"
+        );
         let header = request
             .headers()
             .get(AUTHORIZATION)
@@ -315,6 +319,22 @@ async fn a_panic_is_answered_and_recorded() {
         (&json!("failed"), &json!("panic"))
     );
     assert_eq!(record["http"]["status"], 500);
+}
+
+#[actix_web::test]
+async fn a_panic_in_the_services_authentication_is_answered_and_recorded_too() {
+    let database = TestDatabase::migrated(None);
+    let audit = start(&database);
+    let app = app!(audit);
+    let request = TestRequest::put()
+        .uri("/above")
+        .insert_header(("x-broken", "1"));
+    let response = call_service(&app, request.to_request()).await;
+    assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+
+    let record = records(&app, "action=above", 1).await.remove(0);
+    assert_eq!(record["reason"], "panic");
+    assert_eq!(record["actor"]["kind"], "anonymous");
 }
 
 #[actix_web::test]

@@ -11,7 +11,7 @@ use chrono::{DateTime, SubsecRound as _, Utc};
 use uuid::{NoContext, Timestamp, Uuid};
 
 use super::Spec;
-use super::authenticate::identify;
+use super::authenticate::identified;
 use super::body::BodyCopy;
 use super::request_id::{RequestId, trace_id};
 use super::scope::AuditScope;
@@ -29,7 +29,6 @@ pub(super) struct Attempt {
     /// Gone once the record was handed over.
     permit: Option<Permit>,
     request: HttpRequest,
-    actor: Actor,
     scope: AuditScope,
     body: Option<BodyCopy>,
     occurred_at: DateTime<Utc>,
@@ -59,7 +58,6 @@ impl Attempt {
             spec,
             permit: Some(permit),
             request: request.clone(),
-            actor: identify(audit, request).unwrap_or_else(|_| Actor::anonymous()),
             scope,
             body: None,
             occurred_at: Utc::now().trunc_subsecs(6),
@@ -72,6 +70,10 @@ impl Attempt {
         if self.spec.capture.request() {
             self.body = BodyCopy::of(self.request.headers(), payload, self.audit.capture_bytes());
         }
+    }
+
+    pub(super) fn audit(&self) -> &Audit {
+        &self.audit
     }
 
     pub(super) fn scope(&self) -> AuditScope {
@@ -124,6 +126,7 @@ impl Attempt {
     fn record(&self, end: End) -> Record {
         let redactor = self.audit.redactor();
         let said = self.scope.said();
+        let actor = identified(&self.request).unwrap_or_else(Actor::anonymous);
         let mut findings = Findings::default();
 
         let request = match &self.body {
@@ -184,7 +187,7 @@ impl Attempt {
             action: self.spec.action.to_owned(),
             outcome: end.outcome,
             reason: end.reason,
-            actor: findings.actor(redactor, &self.actor),
+            actor: findings.actor(redactor, &actor),
             resource: (self.spec.resource.is_some() || resource_id.is_some()).then(|| Resource {
                 kind: self.spec.resource.map(str::to_owned),
                 id: resource_id,

@@ -36,11 +36,12 @@ use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, Responder, Respon
 use futures_util::FutureExt as _;
 
 use attempt::Attempt;
-use authenticate::from_app;
 pub use authenticate::{Authenticate, FromExtensions};
+use authenticate::{from_app, identify};
 pub use request_id::RequestId;
 pub use scope::{AuditScope, say_resource_id};
 
+use crate::handle::Audit;
 use crate::journal::Refusal;
 use crate::problem::{AUDIT_UNAVAILABLE, INTERNAL_ERROR, Problem};
 
@@ -120,9 +121,10 @@ impl<Arguments: FromRequest + 'static> Call<Arguments> {
         let mut response = match begin(spec, &request) {
             Ok(mut attempt) => {
                 attempt.watch(&mut payload);
-                let answer = attempt
-                    .scope()
-                    .hold(AssertUnwindSafe(answer(&request, payload, handler)).catch_unwind());
+                let audit = attempt.audit().clone();
+                let answer = attempt.scope().hold(
+                    AssertUnwindSafe(answer(&audit, &request, payload, handler)).catch_unwind(),
+                );
                 match answer.await {
                     Ok(response) => attempt.answered(response),
                     Err(_panic) => {
@@ -159,6 +161,7 @@ fn begin(spec: &'static Spec, request: &HttpRequest) -> Result<Attempt, Problem>
 
 /// What the handler would have answered without us.
 async fn answer<Arguments, Handler, Answer>(
+    audit: &Audit,
     request: &HttpRequest,
     mut payload: Payload,
     handler: Handler,
@@ -169,6 +172,9 @@ where
     Answer: Future,
     Answer::Output: Responder,
 {
+    // The record names the actor whether or not the handler asks for one. A
+    // refusal is the handler's to make, by taking an `Actor` as an argument.
+    let _ = identify(audit, request);
     match Arguments::from_request(request, &mut payload).await {
         Ok(arguments) => handler(arguments)
             .await
