@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use actix_web::HttpRequest;
 use uuid::Uuid;
 
-use crate::capture::{Authenticate, FromExtensions};
+use crate::authenticate::{Authenticate, FromExtensions};
 use crate::journal::{Capacity, Journal, Permit, Refusal};
 use crate::log_gate::LogGate;
 use crate::postgres::{Store, StoreSettings};

@@ -13,7 +13,7 @@ use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::{Deserialize, Serialize};
 
-use crate::capture::Authenticate;
+use crate::authenticate::Authenticate;
 use crate::problem::{EXPIRED_CREDENTIALS, INVALID_CREDENTIALS, MISSING_CREDENTIALS, Problem};
 use crate::record::Actor;
 

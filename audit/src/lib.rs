@@ -56,6 +56,7 @@ mod postgres;
 
 pub mod routes;
 
+mod authenticate;
 mod handle;
 #[cfg(feature = "jwt")]
 pub mod jwt;
@@ -65,7 +66,8 @@ pub mod problem;
 pub mod testing;
 
 pub use audit_macros::audited;
-pub use capture::{AuditScope, Authenticate, FromExtensions, RequestId, request_id};
+pub use authenticate::{Authenticate, FromExtensions};
+pub use capture::{AuditScope, RequestId, request_id};
 pub use handle::{Audit, AuditBuilder};
 pub use journal::Capacity;
 pub use postgres::{MigrateError, bounded_url, migrate};

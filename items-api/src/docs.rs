@@ -9,31 +9,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 use utoipa_swagger_ui::Config;
 
+use crate::problem::ProblemDocument;
 use crate::{health, items};
-
-/// An RFC 9457 problem document, as every error is answered.
-pub(crate) type ProblemDocument = audit::problem::Document<'static>;
-
-/// The problems of every route that takes a body.
-#[derive(utoipa::IntoResponses)]
-#[expect(
-    dead_code,
-    reason = "it only describes answers that are made elsewhere"
-)]
-pub(crate) enum BodyProblems {
-    /// The body is not JSON, or of another shape
-    #[response(status = 400, content_type = "application/problem+json")]
-    Invalid(ProblemDocument),
-    /// The body is larger than 64 KiB
-    #[response(status = 413, content_type = "application/problem+json")]
-    TooLarge(ProblemDocument),
-    /// The body is not `application/json`
-    #[response(status = 415, content_type = "application/problem+json")]
-    UnsupportedMediaType(ProblemDocument),
-    /// A field breaks a rule
-    #[response(status = 422, content_type = "application/problem+json")]
-    InvalidItem(ProblemDocument),
-}
 
 /// Swagger UI sets styles on its elements; scripts come from files alone.
 const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \

@@ -8,7 +8,7 @@ use audit::Problem;
 use diesel::connection::SimpleConnection as _;
 
 use crate::database::Database;
-use crate::problem::NOT_READY;
+use crate::problem::{NOT_READY, ProblemDocument};
 
 pub(crate) fn configure(config: &mut ServiceConfig) {
     config
@@ -31,7 +31,7 @@ pub(crate) async fn live() -> HttpResponse {
     responses(
         (status = 200, description = "Requests can be served", body = Health),
         (status = 503, description = "Postgres cannot be reached, or is not up to date yet",
-            body = crate::docs::ProblemDocument, content_type = "application/problem+json"),
+            body = ProblemDocument, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn ready(database: Data<Database>) -> Result<HttpResponse, Problem> {

@@ -27,3 +27,27 @@ pub(crate) const UNSUPPORTED_MEDIA_TYPE: Kind = Kind::new(
 pub(crate) const INVALID_ITEM: Kind = Kind::new(422, "invalid_item", "The item is not valid");
 /// The service cannot work yet.
 pub(crate) const NOT_READY: Kind = Kind::new(503, "not_ready", "The service is not ready");
+
+/// An RFC 9457 problem document, as every error is answered.
+pub(crate) type ProblemDocument = audit::problem::Document<'static>;
+
+/// The problems of every route that takes a body.
+#[derive(utoipa::IntoResponses)]
+#[expect(
+    dead_code,
+    reason = "it only describes answers that are made elsewhere"
+)]
+pub(crate) enum BodyProblems {
+    /// The body is not JSON, or of another shape
+    #[response(status = 400, content_type = "application/problem+json")]
+    Invalid(ProblemDocument),
+    /// The body is larger than 64 KiB
+    #[response(status = 413, content_type = "application/problem+json")]
+    TooLarge(ProblemDocument),
+    /// The body is not `application/json`
+    #[response(status = 415, content_type = "application/problem+json")]
+    UnsupportedMediaType(ProblemDocument),
+    /// A field breaks a rule
+    #[response(status = 422, content_type = "application/problem+json")]
+    InvalidItem(ProblemDocument),
+}

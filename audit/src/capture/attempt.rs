@@ -11,8 +11,8 @@ use chrono::{DateTime, SubsecRound as _, Utc};
 use uuid::{NoContext, Timestamp, Uuid};
 
 use super::Spec;
-use super::authenticate::identified;
 use super::body::BodyCopy;
+use super::identity::identified;
 use super::request_id::{RequestId, trace_id};
 use super::scope::AuditScope;
 use crate::handle::Audit;

@@ -19,8 +19,8 @@
 //! part of the record.
 
 mod attempt;
-mod authenticate;
 mod body;
+mod identity;
 pub mod request_id;
 mod scope;
 
@@ -36,8 +36,7 @@ use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, Responder, Respon
 use futures_util::FutureExt as _;
 
 use attempt::Attempt;
-pub use authenticate::{Authenticate, FromExtensions};
-use authenticate::{from_app, identify};
+use identity::{from_app, identify};
 pub use request_id::RequestId;
 pub use scope::{AuditScope, say_resource_id};
 

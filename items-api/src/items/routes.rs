@@ -16,7 +16,7 @@ use super::{Item, ItemPatch, NewItem, store};
 use crate::auth::Member;
 use crate::body::Body;
 use crate::database::Database;
-use crate::docs::{BodyProblems, ProblemDocument};
+use crate::problem::{BodyProblems, ProblemDocument};
 
 pub(crate) fn configure(config: &mut ServiceConfig) {
     config
