@@ -45,13 +45,11 @@ fn make_all() -> Result<Vec<Generated>> {
         program
             .args(["run", "--quiet", "--locked", "--package", "items-api"])
             .env("DATABASE_URL", server.url());
-        libpq::features().map(|features| {
-            program.args(features).args(["--", command]);
-            program
-        })
+        program.args(libpq::features()).args(["--", command]);
+        program
     };
-    let openapi = output(&mut items_api("openapi")?)?;
-    run(items_api("migrate")?.stdout(std::process::Stdio::null()))?;
+    let openapi = output(&mut items_api("openapi"))?;
+    run(items_api("migrate").stdout(std::process::Stdio::null()))?;
 
     let diesel = DIESEL.path()?;
     let schema = |config: &str| {

@@ -15,7 +15,7 @@ pub(crate) fn run(release: bool, arguments: &[OsString]) -> Result {
     run_to_end(
         cargo()
             .args(["build", "--locked", "--package", "items-api"])
-            .args(libpq::features()?)
+            .args(libpq::features())
             .args(release.then_some("--release")),
     )?;
     // The service takes our place, so a signal and its exit status have one
