@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use crate::command::{cargo, run, say};
-use crate::postgres::Throwaway;
+use crate::postgres::{self, Throwaway};
 use crate::{Result, libpq};
 
 pub(crate) fn test(arguments: &[OsString]) -> Result {
@@ -14,6 +14,8 @@ pub(crate) fn test(arguments: &[OsString]) -> Result {
         .args(["test", "--workspace", "--locked", "--no-run", "--quiet"])
         .args(&features))?;
 
+    // The tests of private-postgres need the programs even if there is a server.
+    postgres::programs()?;
     let server = match std::env::var("TEST_DATABASE_URL") {
         Ok(_) => None,
         Err(_) => Some(Throwaway::start()?),
@@ -23,7 +25,9 @@ pub(crate) fn test(arguments: &[OsString]) -> Result {
     if arguments.is_empty() {
         tests.arg("--workspace");
     }
-    tests.args(arguments);
+    tests
+        .args(arguments)
+        .env("PRIVATE_POSTGRES_CACHE", postgres::program_cache());
     if let Some(server) = &server {
         tests.env("TEST_DATABASE_URL", server.url());
     }

@@ -38,7 +38,8 @@ pub(crate) fn folder() -> TempDir {
 /// The PostgreSQL to test with. The tests fail without one: skipped tests look
 /// just like passed ones.
 pub(crate) fn binaries() -> Binaries {
-    Binaries::find(Path::new("")).expect("these tests need PostgreSQL, see PG_BINDIR")
+    let cache = std::env::var_os("PRIVATE_POSTGRES_CACHE").unwrap_or_default();
+    Binaries::find(Path::new(&cache)).expect("these tests need PostgreSQL: run `cargo xtask test`")
 }
 
 pub(crate) fn settings(data_dir: &Path) -> Settings {
