@@ -4,12 +4,12 @@
 //! stands nested within it, under its own name and with its own tokens, so that
 //! errors in it point into it and a log shows the name that was written.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::{Attribute, FnArg, Ident, ItemFn, Type};
 
-use crate::validate::{Audited, Capture};
+use crate::validate::Audited;
 
 pub(crate) fn expand(audited: &Audited, function: &ItemFn) -> TokenStream {
     let ItemFn {
@@ -39,11 +39,14 @@ pub(crate) fn expand(audited: &Audited, function: &ItemFn) -> TokenStream {
 
     let action = &audited.action;
     let resource = option(audited.resource.as_ref());
-    let capture = match audited.capture {
-        Capture::Metadata => quote!(Metadata),
-        Capture::Request => quote!(Request),
-        Capture::Response => quote!(Response),
-        Capture::All => quote!(All),
+    let variant = |name: &str| Ident::new(name, Span::call_site());
+    let capture = variant(audited.capture);
+    let unavailable = variant(audited.unavailable);
+    let durability = match audited.durability.map(variant) {
+        Some(variant) => {
+            quote!(::core::option::Option::Some(::audit::__private::Durability::#variant))
+        }
+        None => quote!(::core::option::Option::None),
     };
     let say_resource_id = audited.resource_id.as_ref().map(|expression| {
         quote_spanned! {expression.span()=> ::audit::__private::say_resource_id(&(#expression)); }
@@ -59,6 +62,8 @@ pub(crate) fn expand(audited: &Audited, function: &ItemFn) -> TokenStream {
                 action: #action,
                 resource: #resource,
                 capture: ::audit::__private::Capture::#capture,
+                durability: #durability,
+                unavailable: ::audit::__private::Unavailable::#unavailable,
             };
             #(#inside)*
             #sig {

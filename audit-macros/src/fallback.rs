@@ -6,7 +6,7 @@ use syn::spanned::Spanned as _;
 use syn::{FnArg, ItemFn, LitStr};
 
 use crate::expand;
-use crate::validate::{Audited, Capture};
+use crate::validate::Audited;
 
 /// The errors, and the handler as if the annotation had been right: without it,
 /// every place that mounts the handler would be an error as well.
@@ -35,7 +35,9 @@ pub(crate) fn expand(errors: &syn::Error, mut function: ItemFn) -> TokenStream {
         action: LitStr::new("invalid", function.sig.ident.span()),
         resource: None,
         resource_id: None,
-        capture: Capture::Metadata,
+        capture: "Metadata",
+        durability: None,
+        unavailable: "Refuse",
     };
     let function = expand::expand(&stand_in, &function);
     quote!(#errors #function)

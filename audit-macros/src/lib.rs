@@ -31,6 +31,8 @@ use syn::parse::Parser as _;
 /// | `resource` | the type of the thing acted on, written like an action | none |
 /// | `resource_id = EXPR` | which one, from the handler's arguments; anything `Display` | none |
 /// | `capture` | the payloads that are kept: `"metadata"` (neither), `"request"`, `"response"`, `"all"` | `"request"` |
+/// | `durability` | what the record survives before the response goes out: `"memory"`, `"crash"`, `"power_loss"` | what the service says, `"crash"` unless told otherwise |
+/// | `unavailable` | what becomes of an attempt that cannot be recorded: `"refuse"`, or `"allow"` with a later record of the gap | `"refuse"` |
 ///
 /// `EXPR` is evaluated when the handler begins. What is known only later is said
 /// through an `AuditScope`.

@@ -11,19 +11,30 @@ pub(crate) struct Audited {
     pub(crate) action: LitStr,
     pub(crate) resource: Option<LitStr>,
     pub(crate) resource_id: Option<Expr>,
-    pub(crate) capture: Capture,
+    /// The name of a variant of `audit`'s own enum, as are those below.
+    pub(crate) capture: &'static str,
+    /// Without it, the service decides.
+    pub(crate) durability: Option<&'static str>,
+    pub(crate) unavailable: &'static str,
 }
 
-/// The variants of `audit`'s own enum, by name.
-#[derive(Clone, Copy)]
-pub(crate) enum Capture {
-    Metadata,
-    Request,
-    Response,
-    All,
-}
+/// What a key may say, and the variant it stands for.
+type Choices = &'static [(&'static str, &'static str)];
 
-const KEYS: &str = "`action`, `resource`, `resource_id` and `capture`";
+const CAPTURES: Choices = &[
+    ("metadata", "Metadata"),
+    ("request", "Request"),
+    ("response", "Response"),
+    ("all", "All"),
+];
+const DURABILITIES: Choices = &[
+    ("memory", "Memory"),
+    ("crash", "Crash"),
+    ("power_loss", "PowerLoss"),
+];
+const UNAVAILABLES: Choices = &[("refuse", "Refuse"), ("allow", "Allow")];
+
+const KEYS: &str = "`action`, `resource`, `resource_id`, `capture`, `durability` and `unavailable`";
 const LONGEST_NAME: usize = 64;
 
 /// Collects mistakes, so that all of them are shown at once.
@@ -104,6 +115,8 @@ fn read(arguments: Vec<Argument>, mistakes: &mut Mistakes) -> Option<Audited> {
     let mut resource = None;
     let mut resource_id = None;
     let mut capture = None;
+    let mut durability = None;
+    let mut unavailable = None;
     let mut named = Vec::<Ident>::new();
     for Argument { key, value } in arguments {
         if named.contains(&key) {
@@ -117,7 +130,9 @@ fn read(arguments: Vec<Argument>, mistakes: &mut Mistakes) -> Option<Audited> {
             "action" => action = name(&key, &value, mistakes),
             "resource" => resource = name(&key, &value, mistakes),
             "resource_id" => resource_id = Some(value),
-            "capture" => capture = read_capture(&value, mistakes),
+            "capture" => capture = choice(&key, &value, CAPTURES, mistakes),
+            "durability" => durability = choice(&key, &value, DURABILITIES, mistakes),
+            "unavailable" => unavailable = choice(&key, &value, UNAVAILABLES, mistakes),
             _ => mistakes.at(
                 key.span(),
                 format!("unknown key `{key}`: #[audited] knows {KEYS}"),
@@ -135,7 +150,9 @@ fn read(arguments: Vec<Argument>, mistakes: &mut Mistakes) -> Option<Audited> {
         action: action?,
         resource,
         resource_id,
-        capture: capture.unwrap_or(Capture::Request),
+        capture: capture.unwrap_or("Request"),
+        durability,
+        unavailable: unavailable.unwrap_or("Refuse"),
     })
 }
 
@@ -165,24 +182,27 @@ fn name(key: &Ident, value: &Expr, mistakes: &mut Mistakes) -> Option<LitStr> {
     Some(literal)
 }
 
-fn read_capture(value: &Expr, mistakes: &mut Mistakes) -> Option<Capture> {
-    let key = Ident::new("capture", value.span());
-    let literal = string(&key, value, mistakes)?;
-    match literal.value().as_str() {
-        "metadata" => Some(Capture::Metadata),
-        "request" => Some(Capture::Request),
-        "response" => Some(Capture::Response),
-        "all" => Some(Capture::All),
-        other => {
-            mistakes.at(
-                literal.span(),
-                format!(
-                    "`capture` is \"metadata\", \"request\", \"response\" or \"all\", not {other:?}"
-                ),
-            );
-            None
-        }
+fn choice(
+    key: &Ident,
+    value: &Expr,
+    choices: Choices,
+    mistakes: &mut Mistakes,
+) -> Option<&'static str> {
+    let literal = string(key, value, mistakes)?;
+    let said = literal.value();
+    let chosen = choices.iter().find(|(name, _)| *name == said);
+    if chosen.is_none() {
+        let names: Vec<String> = choices
+            .iter()
+            .map(|(name, _)| format!("{name:?}"))
+            .collect();
+        let (last, others) = names.split_last()?;
+        mistakes.at(
+            literal.span(),
+            format!("`{key}` is {} or {last}, not {said:?}", others.join(", ")),
+        );
     }
+    chosen.map(|(_, variant)| *variant)
 }
 
 fn string(key: &Ident, value: &Expr, mistakes: &mut Mistakes) -> Option<LitStr> {

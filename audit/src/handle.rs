@@ -1,23 +1,38 @@
 //! The handle by which a service holds its audit trail.
 
-use std::sync::Arc;
+use std::io;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Weak};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use actix_web::HttpRequest;
+use chrono::{DateTime, Utc};
+use prometheus_client::registry::Registry;
 use uuid::Uuid;
 
 use crate::authenticate::{Authenticate, FromExtensions};
-use crate::journal::{Capacity, Journal, Permit, Refusal};
+use crate::capture::id_at;
+use crate::gap::{self, Gaps};
+use crate::journal::{
+    Durability, Journal, JournalSettings, OpenError, PAYLOAD_BYTES_MAX, Permit, Refusal,
+};
 use crate::log_gate::LogGate;
+use crate::metrics::Metrics;
 use crate::postgres::{Store, StoreSettings};
 use crate::problem::Problem;
-use crate::record::{Actor, Record};
+use crate::record::{Actor, ActorKind, JsonText, Outcome, Record, SCHEMA, Truncated};
 use crate::redact::Redactor;
 use crate::writer;
 
 /// How much of a body a record keeps, unless the service says otherwise.
 const CAPTURE_BYTES: usize = 64 * 1024;
+/// The most that a service may ask for: a record of twice as much still fits into
+/// the journal.
+const CAPTURE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// How long a gap waits for its record, at least.
+const GAP_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The audit trail of one service: what `#[audited]` records through.
 ///
@@ -28,7 +43,7 @@ const CAPTURE_BYTES: usize = 64 * 1024;
 /// use audit::Audit;
 ///
 /// # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
-/// let audit = Audit::builder("orders", "postgresql://localhost/orders").start()?;
+/// let audit = Audit::builder("orders", "postgresql://localhost/orders", "data/journal").start()?;
 /// let app_audit = audit.clone();
 /// HttpServer::new(move || App::new().app_data(app_audit.clone()).configure(audit::routes::configure))
 ///     .bind(("127.0.0.1", 8000))?
@@ -50,33 +65,56 @@ struct Shared {
     redactor: Redactor,
     capture_bytes: usize,
     authenticate: Box<dyn Authenticate>,
+    durability: Durability,
     journal: Journal,
     store: Store,
+    gaps: Gaps,
+    metrics: Arc<Metrics>,
     refusals: LogGate,
 }
 
 impl Audit {
-    /// Describes the audit trail of `service` in the Postgres at `database_url`.
-    pub fn builder(service: impl Into<String>, database_url: impl Into<String>) -> AuditBuilder {
+    /// Describes the audit trail of `service`, whose records wait in `journal`, a
+    /// folder for this process alone, until they are in the Postgres at
+    /// `database_url`.
+    pub fn builder(
+        service: impl Into<String>,
+        database_url: impl Into<String>,
+        journal: impl Into<PathBuf>,
+    ) -> AuditBuilder {
         AuditBuilder {
             service: service.into(),
             redactor: Redactor::default(),
             capture_bytes: CAPTURE_BYTES,
             authenticate: Box::new(FromExtensions),
-            capacity: Capacity::default(),
+            durability: Durability::Crash,
+            journal: JournalSettings::new(journal),
             store: StoreSettings::new(database_url.into()),
         }
     }
 
     /// Refuses new attempts, waits until every record has reached Postgres, at
-    /// most for `timeout`, and returns how many have not.
+    /// most for `timeout`, and returns how many have not. Those stay in the
+    /// journal for the next start.
     ///
     /// It blocks: call it when the server has stopped, or on a thread of its own.
-    pub fn drain(&self, timeout: Duration) -> usize {
-        self.shared.journal.close();
-        self.shared
-            .journal
-            .wait_until_drained(Instant::now() + timeout)
+    pub fn drain(&self, timeout: Duration) -> u64 {
+        self.shared.record_gap();
+        self.shared.journal.drain(Instant::now() + timeout)
+    }
+
+    /// Lets every record that was handed over survive a power cut, and says
+    /// whether that worked within `timeout`. It blocks.
+    ///
+    /// It is for the moment before a process ends without [`Audit::drain`].
+    pub fn flush(&self, timeout: Duration) -> bool {
+        self.shared.journal.flush(timeout)
+    }
+
+    /// Adds what the audit trail says about itself to a Prometheus registry; all
+    /// names begin with `audit_`.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        self.shared.metrics.register(&self.shared.journal, registry);
     }
 
     pub(crate) fn service(&self) -> &str {
@@ -95,8 +133,19 @@ impl Audit {
         self.shared.capture_bytes
     }
 
-    pub(crate) fn journal(&self) -> &Journal {
-        &self.shared.journal
+    pub(crate) fn durability(&self) -> Durability {
+        self.shared.durability
+    }
+
+    /// Room for the record of an attempt.
+    pub(crate) fn reserve(&self, action: &str) -> Result<Permit, Refusal> {
+        self.shared.journal.reserve().inspect_err(|refusal| {
+            let label = [("reason", refusal.as_str())];
+            self.shared.metrics.refusals.get_or_create(&label).inc();
+            if let Some(since) = self.shared.refusals.admit() {
+                tracing::error!(action, %refusal, since, "attempts cannot be recorded");
+            }
+        })
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -107,26 +156,121 @@ impl Audit {
         self.shared.authenticate.authenticate(request)
     }
 
-    /// The next number of this instance. It is taken when a record is made, so
-    /// an attempt that was refused leaves no gap.
+    /// The next number of this instance. It is taken when an attempt has room, so
+    /// one that was refused leaves no gap.
     pub(crate) fn next_seq(&self) -> i64 {
-        self.shared.seq.fetch_add(1, Ordering::Relaxed)
+        self.shared.next_seq()
     }
 
-    pub(crate) fn append(&self, permit: Permit, record: Record) {
-        match record.canonical_bytes() {
-            Ok(bytes) => permit.append(bytes.into()),
-            Err(error) => {
-                tracing::error!(id = %record.id, %error, "a record could not be serialised and is lost")
-            }
-        }
+    /// The bytes of a record, as they go into the journal.
+    pub(crate) fn frame(&self, record: Record) -> Result<Vec<u8>, serde_json::Error> {
+        frame(record).inspect_err(
+            |error| tracing::error!(%error, "a record could not be serialised and is lost"),
+        )
     }
 
-    /// Says in the log that attempts are refused, without letting them fill it.
-    pub(crate) fn refused(&self, action: &str, refusal: Refusal) {
+    /// Counts an attempt that went without a record.
+    pub(crate) fn count_gap(&self, action: &'static str, seq: i64, occurred_at: DateTime<Utc>) {
+        self.shared.metrics.gaps.inc();
+        self.shared.gaps.count(action, seq, occurred_at);
+    }
+
+    /// Counts a response that was withheld because its record was not confirmed.
+    pub(crate) fn unconfirmed(&self, action: &str) {
+        self.shared.metrics.unconfirmed.inc();
         if let Some(since) = self.shared.refusals.admit() {
-            tracing::error!(action, %refusal, since, "attempts are refused because they cannot be recorded");
+            tracing::error!(
+                action,
+                since,
+                "the journal does not confirm a record in time, so the response is withheld"
+            );
         }
+    }
+}
+
+/// The record's canonical bytes; of one that is too large for the journal the
+/// payloads are left out, and it says so.
+fn frame(record: Record) -> Result<Vec<u8>, serde_json::Error> {
+    let bytes = record.canonical_bytes()?;
+    if bytes.len() <= PAYLOAD_BYTES_MAX {
+        return Ok(bytes);
+    }
+    let cut = ["/request", "/response", "/changes", "/notes"].map(|path| Truncated {
+        path: path.to_owned(),
+        bytes: 0,
+        sha256: None,
+    });
+    Record {
+        request: None,
+        response: None,
+        changes: Vec::new(),
+        notes: JsonText::empty_object(),
+        redacted: Vec::new(),
+        truncated: cut.into(),
+        ..record
+    }
+    .canonical_bytes()
+}
+
+impl Shared {
+    fn next_seq(&self) -> i64 {
+        self.seq.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Records that attempts went without a record, once there is room to.
+    fn record_gap(&self) {
+        if !self.gaps.is_open() {
+            return;
+        }
+        let Ok(permit) = self.journal.reserve() else {
+            return;
+        };
+        let Some(gap) = self.gaps.take() else {
+            return;
+        };
+        let notes = JsonText::new(gap.notes().to_string());
+        let record = Record {
+            id: id_at(gap.began_at()),
+            schema: SCHEMA,
+            service: self.service.clone(),
+            instance: self.instance.clone(),
+            seq: self.next_seq(),
+            occurred_at: gap.began_at(),
+            duration_us: 0,
+            action: gap::ACTION.to_owned(),
+            outcome: Outcome::Unknown,
+            reason: Some("not_recorded".to_owned()),
+            actor: Actor {
+                kind: ActorKind::System,
+                ..Actor::anonymous()
+            },
+            resource: None,
+            http: None,
+            client: None,
+            request: None,
+            response: None,
+            changes: Vec::new(),
+            notes: notes.unwrap_or_else(|_| JsonText::empty_object()),
+            redacted: Vec::new(),
+            truncated: Vec::new(),
+        };
+        let id = record.id;
+        match frame(record) {
+            Ok(bytes) => {
+                tracing::warn!(gap = %gap.notes(), "attempts went without a record");
+                drop(permit.append(id, bytes, Durability::Crash));
+            }
+            Err(error) => tracing::error!(%error, "the record of a gap could not be serialised"),
+        }
+    }
+}
+
+/// Records gaps for as long as the audit trail is there.
+fn watch_for_gaps(audit: &Weak<Shared>) {
+    while let Some(shared) = audit.upgrade() {
+        shared.record_gap();
+        drop(shared);
+        thread::sleep(GAP_INTERVAL);
     }
 }
 
@@ -147,7 +291,8 @@ pub struct AuditBuilder {
     redactor: Redactor,
     capture_bytes: usize,
     authenticate: Box<dyn Authenticate>,
-    capacity: Capacity,
+    durability: Durability,
+    journal: JournalSettings,
     store: StoreSettings,
 }
 
@@ -166,15 +311,36 @@ impl AuditBuilder {
     }
 
     /// The largest body that a record keeps, in bytes; of a larger one it keeps
-    /// the size and the hash. 64 KiB by default.
+    /// the size and the hash. 64 KiB by default, 4 MiB at most.
     pub fn capture_bytes(mut self, bytes: usize) -> Self {
-        self.capture_bytes = bytes;
+        self.capture_bytes = bytes.min(CAPTURE_BYTES_MAX);
         self
     }
 
-    /// How much may wait for Postgres before attempts are refused.
-    pub fn capacity(mut self, capacity: Capacity) -> Self {
-        self.capacity = capacity;
+    /// What a record survives before its response goes out, where an annotation
+    /// does not say otherwise. [`Durability::Crash`] by default.
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// How many bytes may wait for Postgres before attempts are refused. 4 GiB by
+    /// default.
+    pub fn journal_quota_bytes(mut self, bytes: u64) -> Self {
+        self.journal.quota_bytes = bytes;
+        self
+    }
+
+    /// How many bytes of the journal's disk are left to others. 256 MiB by default.
+    pub fn journal_reserve_bytes(mut self, bytes: u64) -> Self {
+        self.journal.reserve_bytes = bytes;
+        self
+    }
+
+    /// How long Postgres may take for one batch before it is sent again on another
+    /// connection. 30 seconds by default.
+    pub fn insert_timeout(mut self, timeout: Duration) -> Self {
+        self.store.insert_timeout = timeout;
         self
     }
 
@@ -197,31 +363,52 @@ impl AuditBuilder {
         self
     }
 
-    /// Starts the writers.
+    /// Opens the journal and starts the writers.
     ///
     /// Postgres need not be there yet, nor its tables: records wait in the
-    /// journal until they are.
+    /// journal until they are. What an earlier process left there is delivered
+    /// too, and attempts that it did not live to finish get the outcome
+    /// [`Outcome::Unknown`].
     ///
     /// # Errors
     ///
-    /// When the threads cannot be started.
-    pub fn start(self) -> std::io::Result<Audit> {
-        let journal = Journal::new(self.capacity);
-        let writers = self.store.writers;
+    /// When the journal's folder cannot be used, or another process uses it.
+    pub fn start(self) -> Result<Audit, OpenError> {
+        let metrics = Arc::new(Metrics::default());
+        let (journal, found) = Journal::open(&self.journal, Arc::clone(&metrics))?;
+        if found.records + found.unknown > 0 {
+            metrics.recovered_unknown.inc_by(found.unknown);
+            tracing::info!(
+                records = found.records,
+                unknown = found.unknown,
+                "an earlier process left records behind, which are delivered now"
+            );
+        }
         let store = Store::new(self.store);
-        writer::start(writers, &journal, &store)?;
-        Ok(Audit {
-            shared: Arc::new(Shared {
-                service: self.service,
-                instance: Uuid::new_v4().simple().to_string(),
-                seq: AtomicI64::new(1),
-                redactor: self.redactor,
-                capture_bytes: self.capture_bytes,
-                authenticate: self.authenticate,
-                journal,
-                store,
-                refusals: LogGate::default(),
-            }),
-        })
+        writer::start(&journal, &store, &metrics).map_err(OpenError::Threads)?;
+        let shared = Arc::new(Shared {
+            service: self.service,
+            instance: Uuid::new_v4().simple().to_string(),
+            seq: AtomicI64::new(1),
+            redactor: self.redactor,
+            capture_bytes: self.capture_bytes,
+            authenticate: self.authenticate,
+            durability: self.durability,
+            journal,
+            store,
+            gaps: Gaps::default(),
+            metrics,
+            refusals: LogGate::default(),
+        });
+        let watched = Arc::downgrade(&shared);
+        spawn("audit-gaps", move || watch_for_gaps(&watched)).map_err(OpenError::Threads)?;
+        Ok(Audit { shared })
     }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .map(drop)
 }

@@ -16,7 +16,7 @@
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     let url = "postgresql://localhost/shop";
 //!     audit::migrate(url, None)?;
-//!     let audit = Audit::builder("shop", url).start()?;
+//!     let audit = Audit::builder("shop", url, "data/journal").start()?;
 //!     let app_audit = audit.clone();
 //!     HttpServer::new(move || {
 //!         App::new()
@@ -57,10 +57,12 @@ mod postgres;
 pub mod routes;
 
 mod authenticate;
+mod gap;
 mod handle;
 #[cfg(feature = "jwt")]
 pub mod jwt;
 mod log_gate;
+mod metrics;
 pub mod problem;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -69,8 +71,11 @@ pub use audit_macros::audited;
 pub use authenticate::{Authenticate, FromExtensions};
 pub use capture::{AuditScope, RequestId, request_id};
 pub use handle::{Audit, AuditBuilder};
-pub use journal::Capacity;
-pub use postgres::{MigrateError, bounded_url, migrate};
+pub use journal::{Durability, OpenError};
+pub use postgres::{
+    DeadLetter, DeadLetterError, MigrateError, Requeued, bounded_url, dead_letters, migrate,
+    requeue_dead_letters,
+};
 pub use problem::Problem;
 pub use record::{Actor, ActorKind, Outcome, Record};
 
@@ -79,5 +84,6 @@ pub use record::{Actor, ActorKind, Outcome, Record};
 pub mod __private {
     pub use actix_web::HttpResponse;
 
-    pub use crate::capture::{Call, Capture, Spec, say_resource_id};
+    pub use crate::capture::{Call, Capture, Spec, Unavailable, say_resource_id};
+    pub use crate::journal::Durability;
 }

@@ -3,13 +3,20 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// At most one line in this time.
+/// At most one line in this time, unless it is said otherwise.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Lets one event through each second and counts those between.
-#[derive(Debug, Default)]
+/// Lets one event through in each interval and counts those between.
+#[derive(Debug)]
 pub(crate) struct LogGate {
+    interval: Duration,
     state: Mutex<State>,
+}
+
+impl Default for LogGate {
+    fn default() -> Self {
+        Self::every(INTERVAL)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -19,6 +26,13 @@ struct State {
 }
 
 impl LogGate {
+    pub(crate) fn every(interval: Duration) -> Self {
+        Self {
+            interval,
+            state: Mutex::default(),
+        }
+    }
+
     /// Whether this event may be logged: if so, how many were held back since
     /// the last one.
     pub(crate) fn admit(&self) -> Option<u64> {
@@ -26,7 +40,7 @@ impl LogGate {
         let now = Instant::now();
         if state
             .opened_at
-            .is_some_and(|opened| now.duration_since(opened) < INTERVAL)
+            .is_some_and(|opened| now.duration_since(opened) < self.interval)
         {
             state.held_back += 1;
             return None;

@@ -95,6 +95,12 @@ pub const AUDIT_UNAVAILABLE: Kind = Kind::new(
     "audit_unavailable",
     "The attempt cannot be recorded, so it was not made",
 );
+/// The attempt was made, and it is not known whether its record is kept.
+pub const AUDIT_UNCONFIRMED: Kind = Kind::new(
+    500,
+    "audit_unconfirmed",
+    "The attempt was made, but its record is not confirmed",
+);
 /// The query asked for more than can be answered in time.
 pub const QUERY_TIMED_OUT: Kind = Kind::new(503, "query_timed_out", "The query took too long");
 /// The store cannot be asked at the moment.

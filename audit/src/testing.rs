@@ -1,5 +1,6 @@
 //! Helpers for the tests of services that use this library.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection as _;
@@ -18,8 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// use audit::testing::TestDatabase;
 ///
 /// let database = TestDatabase::migrated(None);
-/// let audit = audit::Audit::builder("tests", database.url()).start()?;
-/// # Ok::<(), std::io::Error>(())
+/// let audit = audit::Audit::builder("tests", database.url(), database.journal()).start()?;
+/// # Ok::<(), audit::OpenError>(())
 /// ```
 #[derive(Debug)]
 pub struct TestDatabase {
@@ -80,6 +81,13 @@ impl TestDatabase {
         &self.name
     }
 
+    /// A folder for the journal of an audit trail that writes to this database;
+    /// it is removed with it.
+    #[must_use]
+    pub fn journal(&self) -> PathBuf {
+        std::env::temp_dir().join(&self.name)
+    }
+
     /// A connection with all the rights of the owner.
     ///
     /// # Panics
@@ -100,6 +108,7 @@ impl Drop for TestDatabase {
             &self.server,
             &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name),
         );
+        let _ = std::fs::remove_dir_all(self.journal());
     }
 }
 

@@ -16,7 +16,10 @@ use actix_web::web::{self, Json, Path};
 use actix_web::{App, HttpRequest, HttpResponse, Responder, get, post, put};
 use audit::problem::{FORBIDDEN, MISSING_CREDENTIALS};
 use audit::testing::{TestDatabase, eventually};
-use audit::{Actor, Audit, AuditScope, Authenticate, Capacity, Problem, audited};
+use audit::{Actor, Audit, AuditScope, Authenticate, Problem, audited};
+use diesel::connection::SimpleConnection as _;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 
 /// `Authorization: alice,user,admin` is Alice with two roles.
@@ -67,6 +70,24 @@ async fn plain(_: Json<Value>) -> HttpResponse {
     HttpResponse::Ok().finish()
 }
 
+#[post("/optional")]
+#[audited(action = "optional", unavailable = "allow")]
+async fn optional() -> HttpResponse {
+    HttpResponse::Ok().finish()
+}
+
+#[put("/in-memory")]
+#[audited(action = "in_memory", durability = "memory")]
+async fn in_memory() -> HttpResponse {
+    HttpResponse::Ok().finish()
+}
+
+#[put("/synced")]
+#[audited(action = "synced", durability = "power_loss")]
+async fn synced() -> HttpResponse {
+    HttpResponse::Ok().finish()
+}
+
 #[get("/panics")]
 #[audited(action = "panics")]
 async fn panics() -> HttpResponse {
@@ -85,10 +106,16 @@ async fn never() -> HttpResponse {
     std::future::pending().await
 }
 
+/// Where there is no Postgres.
+const NOWHERE: &str = "postgresql:///nowhere?host=/nonexistent";
+
 fn mount(config: &mut web::ServiceConfig) {
     config
         .service(below)
         .service(above)
+        .service(optional)
+        .service(in_memory)
+        .service(synced)
         .service(panics)
         .service(forbidden)
         .service(never)
@@ -97,7 +124,7 @@ fn mount(config: &mut web::ServiceConfig) {
 }
 
 fn start(database: &TestDatabase) -> Audit {
-    Audit::builder("tests", database.url())
+    Audit::builder("tests", database.url(), database.journal())
         .authenticate(Named)
         .start()
         .unwrap()
@@ -121,7 +148,8 @@ async fn records<B: actix_web::body::MessageBody>(
             .insert_header((AUTHORIZATION, "ada,auditor"))
             .to_request();
         let page: Value = actix_web::test::call_and_read_body_json(app, request).await;
-        let records = page["records"].as_array().unwrap().clone();
+        // Reading is an attempt too, which a full journal refuses.
+        let records = page["records"].as_array()?.clone();
         (records.len() >= expected).then_some(records)
     })
     .await
@@ -361,27 +389,171 @@ async fn a_client_that_goes_away_leaves_an_aborted_attempt() {
 
 #[actix_web::test]
 async fn without_room_for_its_record_an_attempt_is_refused_before_it_begins() {
-    let nowhere = "postgresql:///nowhere?host=/nonexistent";
-    let audit = Audit::builder("tests", nowhere)
+    let folder = tempfile::tempdir().unwrap();
+    let audit = Audit::builder("tests", NOWHERE, folder.path())
         .authenticate(Named)
-        .capacity(Capacity {
-            entries: 1,
-            ..Capacity::default()
-        })
+        .journal_quota_bytes(1024 * 1024)
         .start()
         .unwrap();
     let app = app!(audit);
     let call = || {
         TestRequest::put()
             .uri("/above")
-            .set_json(json!({}))
+            .set_json(json!({ "padding": vec!["x".repeat(1_000); 50] }))
             .to_request()
     };
-    assert_eq!(call_service(&app, call()).await.status(), StatusCode::OK);
+    let mut recorded = 0;
+    while call_service(&app, call()).await.status() == StatusCode::OK {
+        recorded += 1;
+        assert!(recorded < 30, "a megabyte does not hold so many");
+    }
+    assert!(recorded > 10, "{recorded}");
     let response = call_service(&app, call()).await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(response.headers().contains_key(RETRY_AFTER));
-    assert_eq!(audit.drain(Duration::ZERO), 1);
+    assert_eq!(audit.drain(Duration::ZERO), recorded);
+}
+
+#[actix_web::test]
+async fn an_attempt_that_may_go_without_a_record_is_let_through_and_the_gap_is_told() {
+    let database = TestDatabase::empty();
+    let audit = Audit::builder("tests", database.url(), database.journal())
+        .authenticate(Named)
+        .journal_quota_bytes(1024 * 1024)
+        .start()
+        .unwrap();
+    let app = app!(audit);
+    let full = || {
+        TestRequest::put()
+            .uri("/above")
+            .set_json(json!({ "padding": vec!["x".repeat(1_000); 50] }))
+            .to_request()
+    };
+    while call_service(&app, full()).await.status() == StatusCode::OK {}
+    for _ in 0..3 {
+        let request = TestRequest::post().uri("/optional").to_request();
+        assert_eq!(call_service(&app, request).await.status(), StatusCode::OK);
+    }
+    let url = database.url().to_owned();
+    web::block(move || audit::migrate(&url, None))
+        .await
+        .unwrap()
+        .unwrap();
+    let gap = records(&app, "action=audit.gap", 1).await.remove(0);
+    assert_eq!(gap["notes"]["attempts"], 3);
+    assert_eq!(gap["notes"]["actions"], json!({ "optional": 3 }));
+    assert_eq!(gap["outcome"], "unknown");
+    assert_eq!(gap["actor"]["kind"], "system");
+    let first = gap["notes"]["first_seq"].as_i64().unwrap();
+    assert_eq!(gap["notes"]["last_seq"].as_i64().unwrap(), first + 2);
+}
+
+#[actix_web::test]
+async fn what_an_earlier_process_left_in_the_journal_is_delivered_by_the_next() {
+    let database = TestDatabase::migrated(None);
+    let folder = database.journal();
+    let earlier = Audit::builder("tests", NOWHERE, &folder)
+        .authenticate(Named)
+        .start()
+        .unwrap();
+    let app = app!(earlier);
+    for uri in ["/above", "/above", "/in-memory", "/synced"] {
+        let request = TestRequest::put().uri(uri).set_json(json!({})).to_request();
+        assert_eq!(call_service(&app, request).await.status(), StatusCode::OK);
+    }
+    let refused = Audit::builder("tests", NOWHERE, &folder).start();
+    let message = refused.unwrap_err().to_string();
+    assert!(message.contains("in use by another process"), "{message}");
+    assert!(message.contains(folder.to_str().unwrap()), "{message}");
+
+    assert_eq!(earlier.drain(Duration::ZERO), 4);
+    let next = app!(start(&database));
+    assert_eq!(records(&next, "action=above", 2).await.len(), 2);
+    assert_eq!(records(&next, "action=in_memory", 1).await.len(), 1);
+    assert_eq!(records(&next, "action=synced", 1).await.len(), 1);
+}
+
+#[actix_web::test]
+async fn a_record_that_postgres_refuses_is_set_aside_and_can_be_requeued() {
+    let database = TestDatabase::migrated(None);
+    let mut owner = database.connect();
+    owner
+        .batch_execute(
+            "ALTER TABLE audit_records ADD CONSTRAINT no_poison CHECK (client_user_agent <> 'poison')",
+        )
+        .unwrap();
+    let audit = start(&database);
+    let app = app!(audit);
+    for number in 0..30 {
+        let agent = if number == 17 { "poison" } else { "harmless" };
+        let request = TestRequest::put()
+            .uri("/above")
+            .insert_header(("User-Agent", agent))
+            .set_json(json!({}))
+            .to_request();
+        assert_eq!(call_service(&app, request).await.status(), StatusCode::OK);
+    }
+    assert_eq!(records(&app, "action=above", 29).await.len(), 29);
+    let url = database.url().to_owned();
+    let letters = eventually("a dead letter", async || {
+        let letters = audit::dead_letters(&url).unwrap();
+        (!letters.is_empty()).then_some(letters)
+    })
+    .await;
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0].sqlstate.as_deref(), Some("23514"));
+    let kept: Value = serde_json::from_slice(&letters[0].record).unwrap();
+    assert_eq!(kept["client"]["user_agent"], "poison");
+
+    let refused = audit::requeue_dead_letters(&url, &[]).unwrap();
+    assert!(refused[0].refusal.is_some());
+    owner
+        .batch_execute("ALTER TABLE audit_records DROP CONSTRAINT no_poison")
+        .unwrap();
+    let requeued = audit::requeue_dead_letters(&url, &[letters[0].id]).unwrap();
+    assert_eq!(
+        (requeued[0].id, &requeued[0].refusal),
+        (letters[0].id, &None)
+    );
+    assert_eq!(records(&app, "action=above", 30).await.len(), 30);
+    assert_eq!(audit::dead_letters(&url).unwrap(), []);
+}
+
+#[actix_web::test]
+async fn a_partition_that_is_missing_is_no_reason_to_set_records_aside() {
+    let database = TestDatabase::migrated(None);
+    let mut owner = database.connect();
+    owner
+        .batch_execute(
+            "DO $$ DECLARE name text; BEGIN FOR name IN SELECT inhrelid::regclass::text \
+             FROM pg_inherits WHERE inhparent = 'audit_records'::regclass LOOP \
+             EXECUTE 'DROP TABLE ' || name; END LOOP; END $$",
+        )
+        .unwrap();
+    let audit = start(&database);
+    let app = app!(audit);
+    for _ in 0..3 {
+        let request = TestRequest::put()
+            .uri("/above")
+            .set_json(json!({}))
+            .to_request();
+        assert_eq!(call_service(&app, request).await.status(), StatusCode::OK);
+    }
+    let mut registry = Registry::default();
+    audit.register_metrics(&mut registry);
+    eventually("the writer has met the fault", async || {
+        let mut text = String::new();
+        encode(&mut text, &registry).unwrap();
+        text.contains("audit_writer_retries_total{class=\"data\"}")
+            .then_some(())
+    })
+    .await;
+    assert_eq!(audit::dead_letters(database.url()).unwrap(), []);
+    owner
+        .batch_execute("SELECT audit_ensure_partitions(now(), 1)")
+        .unwrap();
+    assert_eq!(records(&app, "action=above", 3).await.len(), 3);
+    assert_eq!(audit::dead_letters(database.url()).unwrap(), []);
 }
 
 #[actix_web::test]

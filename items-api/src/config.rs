@@ -23,7 +23,8 @@ pub struct Options {
     /// Address to listen on; port 0 takes a free one and prints it [default: 127.0.0.1:8000]
     #[arg(long, env = "ITEMS_API_BIND", global = true, value_name = "ADDRESS")]
     pub bind: Option<SocketAddr>,
-    /// Folder for the private Postgres and the local signing secret [default: ./data]
+    /// Folder for the journal of audit records, the private Postgres and the local
+    /// signing secret [default: ./data]
     #[arg(long, env = "ITEMS_API_DATA_DIR", global = true, value_name = "FOLDER")]
     pub data_dir: Option<PathBuf>,
     /// Postgres to use; without it the service runs a private one in its data folder
@@ -44,6 +45,59 @@ pub struct Options {
         value_name = "URL"
     )]
     pub audit_read_url: Option<String>,
+    /// What a record survives before its response goes out: a killed process (crash),
+    /// a power cut too (power_loss), or neither (memory) [default: crash]
+    #[arg(
+        long,
+        env = "ITEMS_API_AUDIT_DURABILITY",
+        global = true,
+        value_name = "NAME"
+    )]
+    pub audit_durability: Option<AuditDurability>,
+    /// Folder where audit records wait for Postgres, for this process alone
+    /// [default: journal, in the data folder]
+    #[arg(
+        long,
+        env = "ITEMS_API_AUDIT_JOURNAL_DIR",
+        global = true,
+        value_name = "FOLDER"
+    )]
+    pub audit_journal_dir: Option<PathBuf>,
+    /// Megabytes that may wait there before requests are refused [default: 4096]
+    #[arg(
+        long,
+        env = "ITEMS_API_AUDIT_JOURNAL_QUOTA_MB",
+        global = true,
+        value_name = "MEGABYTES"
+    )]
+    pub audit_journal_quota_mb: Option<u64>,
+    /// Megabytes of that disk that are left to others [default: 256]
+    #[arg(
+        long,
+        env = "ITEMS_API_AUDIT_JOURNAL_RESERVE_MB",
+        global = true,
+        value_name = "MEGABYTES"
+    )]
+    pub audit_journal_reserve_mb: Option<u64>,
+    /// Threads that write audit records, each with a connection [default: 2]
+    #[arg(
+        long,
+        env = "ITEMS_API_AUDIT_WRITERS",
+        global = true,
+        value_name = "COUNT",
+        value_parser = clap::value_parser!(u32).range(1..=64)
+    )]
+    pub audit_writers: Option<u32>,
+    /// Seconds that Postgres may take for a batch of audit records before it is sent
+    /// again on another connection [default: 30]
+    #[arg(
+        long,
+        env = "ITEMS_API_AUDIT_INSERT_TIMEOUT_S",
+        global = true,
+        value_name = "SECONDS",
+        value_parser = clap::value_parser!(u64).range(1..=3600)
+    )]
+    pub audit_insert_timeout_s: Option<u64>,
     /// Folder in which PostgreSQL's programs are looked for, besides the usual places
     #[arg(
         long,
@@ -114,6 +168,19 @@ pub enum JwtAlgorithm {
     Eddsa,
 }
 
+/// What an audit record survives before its response goes out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
+pub enum AuditDurability {
+    /// Nothing: a process that is killed loses its last records.
+    Memory,
+    /// The end of the process.
+    Crash,
+    /// The end of the process, and of the power.
+    PowerLoss,
+}
+
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -135,6 +202,8 @@ pub struct Config {
     pub database_url: Option<String>,
     /// Where queries of the audit trail are answered.
     pub audit_read_url: Option<String>,
+    /// How audit records are kept.
+    pub audit: AuditConfig,
     /// Where PostgreSQL's programs may be.
     pub postgres_cache: PathBuf,
     /// How tokens are checked.
@@ -145,6 +214,23 @@ pub struct Config {
     pub log_format: LogFormat,
     /// How long requests, and then records, get to finish.
     pub shutdown_timeout: Duration,
+}
+
+/// How audit records are kept until they are in Postgres.
+#[derive(Clone)]
+pub struct AuditConfig {
+    /// What a record survives before its response goes out.
+    pub durability: AuditDurability,
+    /// Where records wait.
+    pub journal_dir: PathBuf,
+    /// How many megabytes of them.
+    pub journal_quota_mb: u64,
+    /// How many megabytes of the disk are left to others.
+    pub journal_reserve_mb: u64,
+    /// How many threads write.
+    pub writers: u32,
+    /// How long Postgres may take for one batch.
+    pub insert_timeout: Duration,
 }
 
 /// How tokens are checked.
@@ -193,15 +279,40 @@ impl Options {
             None if Path::new(DEFAULT_FILE).exists() => Self::read(Path::new(DEFAULT_FILE))?,
             None => Self::default(),
         };
+        let data_dir = self
+            .data_dir
+            .or(file.data_dir)
+            .unwrap_or_else(|| "data".into());
         Ok(Config {
             bind: self
                 .bind
                 .or(file.bind)
                 .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8000))),
-            data_dir: self
-                .data_dir
-                .or(file.data_dir)
-                .unwrap_or_else(|| "data".into()),
+            audit: AuditConfig {
+                durability: self
+                    .audit_durability
+                    .or(file.audit_durability)
+                    .unwrap_or(AuditDurability::Crash),
+                journal_dir: self
+                    .audit_journal_dir
+                    .or(file.audit_journal_dir)
+                    .unwrap_or_else(|| data_dir.join("journal")),
+                journal_quota_mb: self
+                    .audit_journal_quota_mb
+                    .or(file.audit_journal_quota_mb)
+                    .unwrap_or(4_096),
+                journal_reserve_mb: self
+                    .audit_journal_reserve_mb
+                    .or(file.audit_journal_reserve_mb)
+                    .unwrap_or(256),
+                writers: self.audit_writers.or(file.audit_writers).unwrap_or(2),
+                insert_timeout: Duration::from_secs(
+                    self.audit_insert_timeout_s
+                        .or(file.audit_insert_timeout_s)
+                        .unwrap_or(30),
+                ),
+            },
+            data_dir,
             database_url: non_empty(self.database_url).or_else(|| non_empty(file.database_url)),
             audit_read_url: non_empty(self.audit_read_url)
                 .or_else(|| non_empty(file.audit_read_url)),

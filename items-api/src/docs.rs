@@ -10,7 +10,7 @@ use utoipa::{Modify, OpenApi};
 use utoipa_swagger_ui::Config;
 
 use crate::problem::ProblemDocument;
-use crate::{health, items};
+use crate::{health, items, metrics};
 
 /// Swagger UI sets styles on its elements; scripts come from files alone.
 const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
@@ -35,6 +35,7 @@ const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
         items::routes::delete_item,
         health::live,
         health::ready,
+        metrics::metrics,
     ),
     components(schemas(ProblemDocument)),
     tags(

@@ -12,5 +12,6 @@ mod database;
 pub mod docs;
 mod health;
 pub mod items;
+mod metrics;
 mod problem;
 pub mod serve;

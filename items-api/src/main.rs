@@ -1,5 +1,7 @@
 //! The command line of `items-api`.
 
+mod dead_letters;
+
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -10,6 +12,7 @@ use items_api::config::{Config, LogFormat, Options};
 use items_api::{docs, serve};
 use private_postgres::{Binaries, Durability, PrivatePostgres, Settings};
 use tokio::signal::unix::{SignalKind, signal};
+use uuid::Uuid;
 
 /// A small HTTP service for items whose every change leaves an audit record.
 ///
@@ -25,7 +28,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve requests until SIGTERM or Ctrl-C (the default command)
+    /// Serve requests until SIGTERM or Ctrl-C (the default command); a second one
+    /// stops at once and loses no record
     Serve,
     /// Bring the database up to date and exit
     Migrate,
@@ -43,8 +47,24 @@ enum Command {
         #[arg(long, value_name = "SECONDS", default_value_t = 24 * 60 * 60, value_parser = clap::value_parser!(u64).range(1..=366 * 24 * 60 * 60))]
         ttl_s: u64,
     },
+    /// Show audit records that Postgres refuses, or store them after all
+    DeadLetters {
+        #[command(subcommand)]
+        action: DeadLetters,
+    },
     /// Print the OpenAPI document
     Openapi,
+}
+
+#[derive(Subcommand)]
+enum DeadLetters {
+    /// Print them, one JSON object a line: id, when and why refused, and the record
+    List,
+    /// Try to store them again, once the cause is mended
+    Requeue {
+        /// Only these; without any, all
+        ids: Vec<Uuid>,
+    },
 }
 
 fn parse_subject(subject: &str) -> Result<String, &'static str> {
@@ -90,6 +110,14 @@ fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error>> {
                 lifetime,
             )?)
         }
+        Command::DeadLetters { action } => {
+            start_logging(&config)?;
+            let database = Database::open(&config)?;
+            match action {
+                DeadLetters::List => dead_letters::list(&database.url),
+                DeadLetters::Requeue { ids } => dead_letters::requeue(&database.url, &ids),
+            }
+        }
         Command::Openapi => print(docs::openapi_json()?.trim_end()),
     }
 }
@@ -99,13 +127,22 @@ async fn serve(config: &Config, database_url: &str) -> Result<(), Box<dyn std::e
     let mut interrupt = signal(SignalKind::interrupt())?;
     let service = serve::start(config, database_url)?;
     print(&format!("listening on http://{}", service.address()))?;
-    let stop = async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+    let (first, stop) = tokio::sync::oneshot::channel();
+    let hurry = async move {
+        let mut signal = async || {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        signal().await;
+        let _ = first.send(());
+        signal().await;
     };
-    Ok(service.run(stop).await?)
+    let stop = async {
+        let _ = stop.await;
+    };
+    Ok(service.run(stop, hurry).await?)
 }
 
 /// The Postgres that the service uses, and its own one for as long as it does.

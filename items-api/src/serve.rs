@@ -21,15 +21,18 @@ use actix_web::middleware::{DefaultHeaders, from_fn};
 use actix_web::web::{self, Data};
 use actix_web::{App, Error, HttpRequest, HttpResponse, HttpServer, ResponseError as _};
 use audit::problem::NOT_FOUND;
-use audit::{Audit, Problem, request_id};
+use audit::{Audit, Durability, Problem, request_id};
 
 use crate::auth::{self, AuthError};
-use crate::config::Config;
+use crate::config::{AuditDurability, Config};
 use crate::database::{Database, MIGRATIONS};
+use crate::metrics::{self, Metrics};
 use crate::{docs, health, items};
 
 /// How long to wait between two attempts to bring the database up to date.
 const RETRY: Duration = Duration::from_secs(1);
+/// How long a service in a hurry waits for its journal.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often partitions are made for the months to come.
 const MAINTENANCE: Duration = Duration::from_secs(60 * 60);
 
@@ -52,15 +55,18 @@ pub enum ServeError {
         /// Why not.
         source: io::Error,
     },
+    /// The journal of audit records cannot be used.
+    #[error(transparent)]
+    Journal(#[from] audit::OpenError),
     /// Tokens cannot be checked.
     #[error(transparent)]
     Auth(#[from] AuthError),
     /// Threads cannot be started, or the server failed.
     #[error("the server failed: {0}")]
     Server(#[from] io::Error),
-    /// Records did not reach Postgres in time.
-    #[error("{0} audit records did not reach Postgres before the deadline and are lost")]
-    NotDrained(usize),
+    /// It was told to stop at once.
+    #[error("stopped at once; {0}")]
+    Interrupted(&'static str),
 }
 
 /// A service that listens.
@@ -97,13 +103,25 @@ pub fn prepare_data_dir(path: &Path) -> Result<(), ServeError> {
 /// Postgres is no reason: it may come later.
 pub fn start(config: &Config, database_url: &str) -> Result<Service, ServeError> {
     prepare_data_dir(&config.data_dir)?;
-    let mut audit = Audit::builder("items-api", database_url)
-        .authenticate(auth::jwt(&config.jwt, &config.data_dir)?);
+    let megabytes = |count: u64| count.saturating_mul(1024 * 1024);
+    let mut audit = Audit::builder("items-api", database_url, &config.audit.journal_dir)
+        .authenticate(auth::jwt(&config.jwt, &config.data_dir)?)
+        .durability(match config.audit.durability {
+            AuditDurability::Memory => Durability::Memory,
+            AuditDurability::Crash => Durability::Crash,
+            AuditDurability::PowerLoss => Durability::PowerLoss,
+        })
+        .journal_quota_bytes(megabytes(config.audit.journal_quota_mb))
+        .journal_reserve_bytes(megabytes(config.audit.journal_reserve_mb))
+        .writers(config.audit.writers)
+        .insert_timeout(config.audit.insert_timeout);
     if let Some(read_url) = &config.audit_read_url {
         audit = audit.read_url(read_url);
     }
+    let audit = audit.start()?;
     let state = State {
-        audit: audit.start()?,
+        metrics: Metrics::of(&audit),
+        audit,
         database: Database::new(database_url),
     };
 
@@ -136,6 +154,7 @@ pub fn start(config: &Config, database_url: &str) -> Result<Service, ServeError>
 #[derive(Clone)]
 struct State {
     audit: Audit,
+    metrics: Metrics,
     database: Database,
 }
 
@@ -147,25 +166,55 @@ impl Service {
     }
 
     /// Serves until `stop` is done, then stops in order: no new connections,
-    /// requests finish, records reach Postgres.
+    /// requests finish, records reach Postgres. What does not reach it in time
+    /// stays in the journal for the next start.
+    ///
+    /// When `hurry` is done it stops at once, wherever it is.
     ///
     /// # Errors
     ///
-    /// When records did not reach Postgres in time.
-    pub async fn run(self, stop: impl Future<Output = ()> + 'static) -> Result<(), ServeError> {
+    /// When the server failed, or was told to hurry.
+    pub async fn run(
+        self,
+        stop: impl Future<Output = ()> + 'static,
+        hurry: impl Future<Output = ()>,
+    ) -> Result<(), ServeError> {
         let handle = self.server.handle();
         actix_web::rt::spawn(async move {
             stop.await;
             tracing::info!("stopping: requests under way may finish");
             handle.stop(true).await;
         });
-        self.server.await?;
-        let (audit, timeout) = (self.audit, self.shutdown_timeout);
-        let lost = web::block(move || audit.drain(timeout)).await.unwrap_or(0);
-        if lost > 0 {
-            return Err(ServeError::NotDrained(lost));
+        let audit = self.audit.clone();
+        tokio::select! {
+            stopped = Self::stop_in_order(self.server, self.audit, self.shutdown_timeout) => stopped,
+            () = hurry => {
+                // Whoever was answered has a record in the journal; only what is
+                // promised to survive no more than the process may still be on
+                // its way there.
+                let flushed = web::block(move || audit.flush(FLUSH_TIMEOUT)).await;
+                Err(ServeError::Interrupted(match flushed {
+                    Ok(true) => "every audit record is in the journal, for the next start",
+                    _ => "the journal's disk does not answer",
+                }))
+            }
         }
-        tracing::info!("stopped: every audit record is in Postgres");
+    }
+
+    async fn stop_in_order(
+        server: Server,
+        audit: Audit,
+        timeout: Duration,
+    ) -> Result<(), ServeError> {
+        server.await?;
+        match web::block(move || audit.drain(timeout)).await {
+            Ok(0) => tracing::info!("stopped: every audit record is in Postgres"),
+            Ok(left) => tracing::warn!(
+                left,
+                "stopped: audit records wait in the journal for the next start"
+            ),
+            Err(error) => tracing::error!(%error, "draining the journal did not end"),
+        }
         Ok(())
     }
 }
@@ -184,8 +233,10 @@ fn app(
     App::new()
         .app_data(state.audit)
         .app_data(Data::new(state.database))
+        .app_data(Data::new(state.metrics))
         .configure(docs::configure)
         .configure(health::configure)
+        .configure(metrics::configure)
         .configure(items::configure)
         .configure(audit::routes::configure)
         .default_service(web::to(not_found))

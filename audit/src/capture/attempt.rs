@@ -10,13 +10,13 @@ use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use chrono::{DateTime, SubsecRound as _, Utc};
 use uuid::{NoContext, Timestamp, Uuid};
 
-use super::Spec;
 use super::body::BodyCopy;
 use super::identity::identified;
 use super::request_id::{RequestId, trace_id};
 use super::scope::AuditScope;
+use super::{Spec, Unavailable};
 use crate::handle::Audit;
-use crate::journal::{Permit, Refusal};
+use crate::journal::{Durability, Kept, Permit, Refusal};
 use crate::problem::Code;
 use crate::record::{Actor, Client, Http, JsonText, Outcome, Record, Resource, SCHEMA, Truncated};
 use crate::redact::{Redacted, Redactor};
@@ -26,11 +26,15 @@ use crate::redact::{Redacted, Redactor};
 pub(super) struct Attempt {
     audit: Audit,
     spec: &'static Spec,
-    /// Gone once the record was handed over.
+    durability: Durability,
+    /// Room for its record; none if it was let through without.
     permit: Option<Permit>,
+    has_ended: bool,
     request: HttpRequest,
     scope: AuditScope,
     body: Option<BodyCopy>,
+    id: Uuid,
+    seq: i64,
     occurred_at: DateTime<Utc>,
     began: Instant,
 }
@@ -44,23 +48,32 @@ struct End {
 }
 
 impl Attempt {
-    /// Begins an attempt, if there is room to record it.
+    /// Begins an attempt, if there is room to record it or it may go without.
     pub(super) fn begin(
         audit: &Audit,
         spec: &'static Spec,
         request: &HttpRequest,
     ) -> Result<Self, Refusal> {
-        let permit = audit.journal().reserve()?;
+        let permit = match audit.reserve(spec.action) {
+            Ok(permit) => Some(permit),
+            Err(_) if spec.unavailable == Unavailable::Allow => None,
+            Err(refusal) => return Err(refusal),
+        };
         let scope = AuditScope::default();
         request.extensions_mut().insert(scope.clone());
+        let occurred_at = Utc::now().trunc_subsecs(6);
         Ok(Self {
             audit: audit.clone(),
             spec,
-            permit: Some(permit),
+            durability: spec.durability.unwrap_or(audit.durability()),
+            permit,
+            has_ended: false,
             request: request.clone(),
             scope,
             body: None,
-            occurred_at: Utc::now().trunc_subsecs(6),
+            id: id_at(occurred_at),
+            seq: audit.next_seq(),
+            occurred_at,
             began: Instant::now(),
         })
     }
@@ -72,6 +85,10 @@ impl Attempt {
         }
     }
 
+    pub(super) fn action(&self) -> &'static str {
+        self.spec.action
+    }
+
     pub(super) fn audit(&self) -> &Audit {
         &self.audit
     }
@@ -80,8 +97,35 @@ impl Attempt {
         self.scope.clone()
     }
 
-    /// Ends with the handler's answer, which is given back as it was.
-    pub(super) fn answered(mut self, response: HttpResponse) -> HttpResponse {
+    /// Leaves the record that is to be told should the process die before there is
+    /// another. The handler may run once it is confirmed.
+    pub(super) fn intend(&self) -> Kept {
+        let Some(permit) = &self.permit else {
+            return Kept::nothing();
+        };
+        if self.durability == Durability::Memory {
+            return Kept::nothing();
+        }
+        let record = self.record(End {
+            outcome: Outcome::Unknown,
+            reason: Some("process_died".to_owned()),
+            status: None,
+            response: Redacted::default(),
+        });
+        match self.audit.frame(record) {
+            Ok(bytes) => permit.intend(self.id, bytes, self.durability),
+            Err(_) => Kept::never(),
+        }
+    }
+
+    /// Whether the attempt goes on although its record may not be kept.
+    pub(super) fn may_go_without(&self) -> bool {
+        self.spec.unavailable == Unavailable::Allow
+    }
+
+    /// Ends with the handler's answer, which is given back as it was and may go
+    /// out once the record is confirmed.
+    pub(super) fn answered(&mut self, response: HttpResponse) -> (HttpResponse, Kept) {
         let (response, captured) = if self.spec.capture.response() {
             capture_response(self.audit.redactor(), response, self.audit.capture_bytes())
         } else {
@@ -96,31 +140,36 @@ impl Attempt {
                 .map(|code| code.0.to_owned());
             code.unwrap_or_else(|| name_of(status))
         });
-        self.end(End {
+        let kept = self.end(End {
             outcome,
             reason,
             status: Some(status),
             response: captured,
         });
-        response
+        (response, kept)
     }
 
     /// Ends with a panic, which was answered with this status.
-    pub(super) fn panicked(mut self, status: StatusCode) {
+    pub(super) fn panicked(&mut self, status: StatusCode) -> Kept {
         self.end(End {
             outcome: Outcome::Failed,
             reason: Some("panic".to_owned()),
             status: Some(status),
             response: Redacted::default(),
-        });
+        })
     }
 
-    fn end(&mut self, end: End) {
+    fn end(&mut self, end: End) -> Kept {
+        self.has_ended = true;
         let Some(permit) = self.permit.take() else {
-            return;
+            self.audit
+                .count_gap(self.spec.action, self.seq, self.occurred_at);
+            return Kept::nothing();
         };
-        let record = self.record(end);
-        self.audit.append(permit, record);
+        match self.audit.frame(self.record(end)) {
+            Ok(bytes) => permit.append(self.id, bytes, self.durability),
+            Err(_) => Kept::never(),
+        }
     }
 
     fn record(&self, end: End) -> Record {
@@ -177,11 +226,11 @@ impl Attempt {
             .map(|id| findings.text(redactor.text("/resource/id", &id)));
 
         Record {
-            id: id_at(self.occurred_at),
+            id: self.id,
             schema: SCHEMA,
             service: self.audit.service().to_owned(),
             instance: self.audit.instance().to_owned(),
-            seq: self.audit.next_seq(),
+            seq: self.seq,
             occurred_at: self.occurred_at,
             duration_us: i64::try_from(self.began.elapsed().as_micros()).unwrap_or(i64::MAX),
             action: self.spec.action.to_owned(),
@@ -212,12 +261,16 @@ impl Attempt {
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        self.end(End {
+        if self.has_ended {
+            return;
+        }
+        // Nobody is left to wait for it.
+        drop(self.end(End {
             outcome: Outcome::Aborted,
             reason: Some("client_gone".to_owned()),
             status: None,
             response: Redacted::default(),
-        });
+        }));
     }
 }
 
@@ -268,7 +321,7 @@ const ROLES: usize = 64;
 
 /// A key whose milliseconds are those of `occurred_at`, so that it sorts, and can
 /// be looked up, by time.
-fn id_at(occurred_at: DateTime<Utc>) -> Uuid {
+pub(crate) fn id_at(occurred_at: DateTime<Utc>) -> Uuid {
     let seconds = u64::try_from(occurred_at.timestamp()).unwrap_or(0);
     Uuid::new_v7(Timestamp::from_unix(
         NoContext,

@@ -1,404 +1,472 @@
-//! The hand-off between capture and the writers.
+//! The journal: a log on the local disk that holds every record until it is in
+//! Postgres.
 //!
 //! ```text
-//! reserve ─▶ Permit ─▶ append ─▶ [ entries ] ─▶ lease ─▶ Lease ─▶ delivered
+//!            intent, record                   segments                       lease
+//! reserve ─▶ Permit ─▶ commit thread ─▶ 00000001.segment … ─▶ shelf ─▶ writers ─▶ delivered
+//!                      (the only writer)
 //! ```
+//!
+//! # How a record is kept
+//!
+//! 1. [`Journal::reserve`] answers at once whether there is room. Without room
+//!    nothing happens.
+//! 2. An intent is appended before the handler runs. It is itself a record, with
+//!    the outcome `unknown`, and it is forgotten when the real one follows.
+//! 3. The record is appended before the response goes out.
+//! 4. Writers lease records in order and report what is delivered. A segment
+//!    without undelivered records and open intents is removed.
+//!
+//! # What survives what
+//!
+//! | durability | is acknowledged | a killed process loses | a power cut loses |
+//! |---|---|---|---|
+//! | `memory` | at once | what was handed over in the last moments | the last second |
+//! | `crash` | when the kernel has it | nothing | the last second |
+//! | `power_loss` | when the disk has it | nothing | nothing |
 //!
 //! # Invariants
 //!
-//! - **Room before work.** A handler runs only while a [`Permit`] holds room for
-//!   its record, so an append can never find the journal full.
-//! - **Nothing leaves unless delivered.** Writers borrow entries under a
-//!   [`Lease`]. A lease that is dropped, by an error or a panic, puts its
-//!   entries back at the front.
-//! - **Bounded twice**, by entries and by bytes: a thousand large records must
-//!   not cost what a million small ones may.
+//! - **The segments are all there is.** No ledger, no cursor: state is rebuilt
+//!   from the frames, so nothing can disagree with them. What a crash makes
+//!   uncertain is sent again, and Postgres passes over what it has.
+//! - **Async workers never touch the disk.** They hand frames to the commit
+//!   thread and wait for its word, for at most [`PATIENCE`].
+//! - **A frame that was accepted is held until it is written.** When the disk
+//!   fails, new attempts are refused, and the frames of those under way wait in
+//!   memory for a disk that works. A failed sync is never repeated on its file.
+//! - **Removing needs no space.** A full disk drains by itself.
+//! - **A long-running handler pins no segment.** Once the rest of a segment is
+//!   delivered, its open intents are written again at the end of the log.
+//! - **One process for one folder**, by a lock on the folder.
 //!
-//! The entries live in memory for now, so they survive an outage of Postgres
-//! but not of the process. The durable log will take their place behind these
-//! same four steps.
+//! `frame` describes the bytes.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+mod commit;
+#[cfg(test)]
+mod fake;
+#[cfg(feature = "fault-injection")]
+mod faulty;
+mod files;
+mod frame;
+mod log;
+mod recovery;
+mod room;
+mod shelf;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// How much the journal may hold.
-#[derive(Clone, Copy, Debug)]
-pub struct Capacity {
-    /// Records waiting for Postgres, including those whose handler still runs.
-    pub entries: usize,
-    /// Bytes of the records waiting for Postgres.
-    pub bytes: usize,
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use commit::Command;
+#[cfg(not(feature = "fault-injection"))]
+use files::Disk;
+use files::FileSystem;
+use frame::Kind;
+pub(crate) use frame::PAYLOAD_BYTES_MAX;
+use log::{Limits, Log, Write};
+use room::{Reservation, Room};
+use shelf::Shelf;
+pub(crate) use shelf::{Entry, Lease};
+
+use crate::metrics::Metrics;
+
+/// How long an attempt waits for the disk.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+/// The largest segment.
+const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
+/// The smallest quota that makes sense.
+const QUOTA_BYTES_MIN: u64 = 1024 * 1024;
+
+/// What a record survives before its response goes out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// The record is on its way to the disk, and there is no intent. A process
+    /// that is killed loses the records of its last moments, and every attempt
+    /// that was under way leaves no trace.
+    Memory,
+    /// The kernel has the record. A process that is killed loses nothing; a
+    /// machine that loses power loses about the last second.
+    Crash,
+    /// The disk has the record. Losing power loses nothing that was answered.
+    PowerLoss,
 }
 
-impl Default for Capacity {
-    fn default() -> Self {
+/// Where the journal lies and how large it may become.
+#[derive(Clone, Debug)]
+pub(crate) struct JournalSettings {
+    /// The folder, for this process alone.
+    pub(crate) folder: PathBuf,
+    /// The most bytes that may wait for Postgres. At four fifths of it there is an
+    /// alarm in the log; when it is reached, attempts are refused.
+    pub(crate) quota_bytes: u64,
+    /// Bytes of the disk that are left to others.
+    pub(crate) reserve_bytes: u64,
+}
+
+impl JournalSettings {
+    /// A journal in `folder` of at most 4 GiB, on a disk of which 256 MiB are left
+    /// to others.
+    pub(crate) fn new(folder: impl Into<PathBuf>) -> Self {
         Self {
-            entries: 16_384,
-            bytes: 64 * 1024 * 1024,
+            folder: folder.into(),
+            quota_bytes: 4 * 1024 * 1024 * 1024,
+            reserve_bytes: 256 * 1024 * 1024,
         }
     }
 }
 
-/// The canonical bytes of one record.
-pub(crate) type Entry = Arc<[u8]>;
+/// Why a journal cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it open.
+    #[error(
+        "the journal folder {} is in use by another process: give each process a folder of its own",
+        .path.display()
+    )]
+    InUse {
+        /// Which folder.
+        path: PathBuf,
+    },
+    /// The folder cannot be used.
+    #[error("cannot use the journal folder {}: {source}", .path.display())]
+    Folder {
+        /// Which folder.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A newer version wrote it.
+    #[error(
+        "{} was written by a newer version of this program: let that version deliver it first",
+        .path.display()
+    )]
+    NewerFormat {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// The threads cannot be started.
+    #[error("cannot start the journal's threads: {0}")]
+    Threads(io::Error),
+}
 
 /// Why no room could be reserved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub(crate) enum Refusal {
     #[error("the audit journal is full")]
     Full,
+    #[error("the audit journal's disk fails")]
+    Impaired,
     #[error("the audit journal is closed")]
     Closed,
 }
 
-/// The hand-off; clones share it.
+impl Refusal {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Impaired => "impaired",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// The journal; clones share it.
 #[derive(Clone)]
 pub(crate) struct Journal {
-    shared: Arc<Shared>,
+    inner: Arc<Inner>,
 }
 
-struct Shared {
-    capacity: Capacity,
-    state: Mutex<State>,
-    /// Woken when there is an entry to lease, or when nothing more will come.
-    available: Condvar,
-    /// Woken when the last entry was delivered.
-    drained: Condvar,
+struct Inner {
+    room: Arc<Room>,
+    shelf: Arc<Shelf>,
+    commands: Sender<Command>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-#[derive(Default)]
-struct State {
-    entries: VecDeque<Entry>,
-    /// Bytes of the entries that wait or are leased.
-    bytes: usize,
-    reserved: usize,
-    leased: usize,
-    closed: bool,
+/// How a journal is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Status {
+    pub(crate) used_bytes: u64,
+    pub(crate) limit_bytes: u64,
+    pub(crate) undelivered: u64,
+    pub(crate) oldest_ms: Option<u64>,
+    pub(crate) is_accepting: bool,
 }
 
-impl State {
-    fn pending(&self) -> usize {
-        self.entries.len() + self.leased
-    }
+/// What a process left behind for this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) records: u64,
+    pub(crate) unknown: u64,
 }
 
 impl Journal {
-    pub(crate) fn new(capacity: Capacity) -> Self {
-        Self {
-            shared: Arc::new(Shared {
-                capacity,
-                state: Mutex::new(State::default()),
-                available: Condvar::new(),
-                drained: Condvar::new(),
-            }),
-        }
+    /// Opens the journal in a folder, which is made if it is not there.
+    pub(crate) fn open(
+        settings: &JournalSettings,
+        metrics: Arc<Metrics>,
+    ) -> Result<(Self, Found), OpenError> {
+        #[cfg(feature = "fault-injection")]
+        let files = Arc::new(faulty::FaultyDisk::from_environment());
+        #[cfg(not(feature = "fault-injection"))]
+        let files = Arc::new(Disk);
+        Self::open_on(files, settings, metrics)
     }
 
-    /// Reserves room for one record.
+    fn open_on(
+        files: Arc<dyn FileSystem>,
+        settings: &JournalSettings,
+        metrics: Arc<Metrics>,
+    ) -> Result<(Self, Found), OpenError> {
+        let folder = settings.folder.as_path();
+        let lock = prepare(&*files, folder)?;
+        let shelf = Arc::new(Shelf::new(Arc::clone(&metrics)));
+        let recovery = recovery::recover(&*files, folder, &mut shelf.lock(), &metrics)?;
+        let room = Arc::new(Room::default());
+        let quota_bytes = settings.quota_bytes.max(QUOTA_BYTES_MIN);
+        let log = Log::new(
+            files,
+            folder,
+            Limits {
+                quota_bytes,
+                reserve_bytes: settings.reserve_bytes,
+                // So that a small journal too gives back what is delivered.
+                segment_bytes: SEGMENT_BYTES.min(quota_bytes / 8),
+            },
+            Arc::clone(&shelf),
+            Arc::clone(&room),
+            recovery.next_sequence,
+        );
+        let (commands, thread) =
+            commit::start(log, Arc::clone(&shelf), lock).map_err(OpenError::Threads)?;
+        let found = Found {
+            records: recovery.records,
+            unknown: recovery.unknown,
+        };
+        let inner = Inner {
+            room,
+            shelf,
+            commands,
+            thread: Mutex::new(Some(thread)),
+        };
+        Ok((
+            Self {
+                inner: Arc::new(inner),
+            },
+            found,
+        ))
+    }
+
+    /// Reserves room for one attempt.
     pub(crate) fn reserve(&self) -> Result<Permit, Refusal> {
-        let Capacity { entries, bytes } = self.shared.capacity;
-        let mut state = self.shared.lock();
-        if state.closed {
-            return Err(Refusal::Closed);
-        }
-        if state.pending() + state.reserved >= entries || state.bytes >= bytes {
-            return Err(Refusal::Full);
-        }
-        state.reserved += 1;
         Ok(Permit {
-            shared: Arc::clone(&self.shared),
+            reservation: self.inner.room.reserve()?,
+            commands: self.inner.commands.clone(),
         })
     }
 
-    /// Waits for entries and borrows up to `limit` of them, oldest first.
-    ///
-    /// `None` means that the journal is closed and empty: the writer's work is
-    /// done. Whatever is there is taken at once, so batches are small when it is
-    /// quiet and large under load, without anybody waiting for a batch to fill.
-    pub(crate) fn lease(&self, limit: usize) -> Option<Lease> {
-        let mut state = self.shared.lock();
-        loop {
-            if !state.entries.is_empty() {
-                let count = state.entries.len().min(limit);
-                let entries: Vec<Entry> = state.entries.drain(..count).collect();
-                state.leased += entries.len();
-                return Some(Lease {
-                    shared: Arc::clone(&self.shared),
-                    entries,
-                });
-            }
-            if state.closed && state.reserved == 0 && state.leased == 0 {
-                return None;
-            }
-            state = self
-                .shared
-                .available
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+    /// Where writers take records from.
+    pub(crate) fn outlet(&self) -> Outlet {
+        Outlet(Arc::clone(&self.inner.shelf))
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        let accounts = *self.inner.room.lock();
+        let state = self.inner.shelf.lock();
+        Status {
+            used_bytes: accounts.used + accounts.reserved,
+            limit_bytes: accounts.limit,
+            undelivered: state.undelivered,
+            oldest_ms: state.oldest_ms(),
+            is_accepting: !accounts.is_impaired && !accounts.is_closed,
         }
     }
 
-    /// Refuses new records from now on. Those under way still arrive.
+    /// Refuses new attempts from now on. Those under way are still recorded.
     pub(crate) fn close(&self) {
-        self.shared.lock().closed = true;
-        self.shared.available.notify_all();
+        self.inner.room.lock().is_closed = true;
     }
 
-    /// Waits until every record is delivered, at most until `deadline`, and
-    /// returns how many are not.
-    pub(crate) fn wait_until_drained(&self, deadline: Instant) -> usize {
-        let mut state = self.shared.lock();
-        loop {
-            let outstanding = state.pending() + state.reserved;
-            let left = deadline.saturating_duration_since(Instant::now());
-            if outstanding == 0 || left == Duration::ZERO {
-                return outstanding;
-            }
-            (state, _) = self
-                .shared
-                .drained
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner);
+    /// Lets everything that was appended so far survive a power cut. It blocks,
+    /// for at most `timeout`, and says whether it has worked.
+    pub(crate) fn flush(&self, timeout: Duration) -> bool {
+        let (done, flushed) = channel();
+        self.inner.commands.send(Command::Flush(done)).is_ok()
+            && flushed.recv_timeout(timeout).is_ok()
+    }
+
+    /// Closes the journal, waits until every record is delivered, at most until
+    /// `deadline`, and ends. Returns how many records stay on the disk.
+    pub(crate) fn drain(&self, deadline: Instant) -> u64 {
+        self.close();
+        self.flush(deadline.saturating_duration_since(Instant::now()));
+        while self.inner.room.lock().reservations > 0 && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(5));
+        }
+        let left = self.inner.shelf.wait_until_delivered(deadline);
+        self.inner.finish();
+        left
+    }
+}
+
+impl Inner {
+    fn finish(&self) {
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(thread) = thread
+            && self.commands.send(Command::Finish).is_ok()
+        {
+            // A panic in there is in the log already.
+            let _ = thread.join();
         }
     }
 }
 
-impl Shared {
-    /// No code panics while it holds the lock, and every section leaves the
-    /// state whole, so a poisoned lock is no reason to stop keeping records.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Wakes whoever waits for the end, if this was it.
-    fn settle(&self, state: &State) {
-        if state.pending() + state.reserved == 0 {
-            self.drained.notify_all();
-            if state.closed {
-                self.available.notify_all();
-            }
-        }
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.finish();
     }
 }
 
-/// Room for one record. Dropping it gives the room back.
+/// Makes the folder and takes it for this process.
+fn prepare(files: &dyn FileSystem, folder: &Path) -> Result<Box<dyn Send + Sync>, OpenError> {
+    let unusable = |source| OpenError::Folder {
+        path: folder.to_owned(),
+        source,
+    };
+    files.create_folder(folder).map_err(unusable)?;
+    files.lock(folder).map_err(|error| {
+        if error.kind() == io::ErrorKind::WouldBlock {
+            OpenError::InUse {
+                path: folder.to_owned(),
+            }
+        } else {
+            unusable(error)
+        }
+    })
+}
+
+/// Where writers take records from; clones share the journal.
+#[derive(Clone)]
+pub(crate) struct Outlet(Arc<Shelf>);
+
+impl Outlet {
+    /// Waits for records and borrows up to `limit` of them, oldest first; nothing
+    /// once the journal has ended and all is delivered.
+    pub(crate) fn lease(&self, limit: usize) -> Option<Lease> {
+        self.0.lease(limit)
+    }
+}
+
+/// Room for one attempt. Dropping it gives the room back.
 #[must_use = "the room is given back when the permit is dropped"]
 pub(crate) struct Permit {
-    shared: Arc<Shared>,
+    reservation: Reservation,
+    commands: Sender<Command>,
 }
 
 impl Permit {
-    /// Hands a record over; it is the writers' from here on.
-    pub(crate) fn append(self, entry: Entry) {
-        let mut state = self.shared.lock();
-        state.bytes += entry.len();
-        state.entries.push_back(entry);
-        drop(state);
-        self.shared.available.notify_one();
-        // Dropping `self` now turns the reserved room into the entry's own. In
-        // between the record counts twice, which errs on the safe side.
+    /// Appends the record that is to be told if this process dies before there is
+    /// another.
+    pub(crate) fn intend(&self, id: Uuid, record: Vec<u8>, durability: Durability) -> Kept {
+        Kept::of(&self.commands, id, Kind::Intent, record, durability, None)
+    }
+
+    /// Appends the record; it is the writers' from here on.
+    pub(crate) fn append(mut self, id: Uuid, record: Vec<u8>, durability: Durability) -> Kept {
+        self.reservation.weigh(record.len());
+        let room = Some(self.reservation);
+        Kept::of(&self.commands, id, Kind::Record, record, durability, room)
     }
 }
 
-impl Drop for Permit {
-    fn drop(&mut self) {
-        let mut state = self.shared.lock();
-        state.reserved = state.reserved.saturating_sub(1);
-        self.shared.settle(&state);
-    }
-}
+/// Why it is not known whether a record is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the audit journal does not confirm that the record is kept")]
+pub(crate) struct Unconfirmed;
 
-/// Entries on loan to a writer.
-#[must_use = "a lease that is dropped puts its entries back"]
-pub(crate) struct Lease {
-    shared: Arc<Shared>,
-    entries: Vec<Entry>,
-}
+/// The acknowledgement of a frame. Dropping it is no harm: the frame is kept as
+/// soon as it can be.
+#[must_use = "the frame is kept only when this says so"]
+pub(crate) struct Kept(Option<oneshot::Receiver<()>>);
 
-impl Lease {
-    pub(crate) fn entries(&self) -> &[Entry] {
-        &self.entries
-    }
-
-    /// Halves the lease: the second half goes into a lease of its own.
-    pub(crate) fn split_off_half(&mut self) -> Self {
-        let second = self.entries.split_off(self.entries.len() / 2);
-        Self {
-            shared: Arc::clone(&self.shared),
-            entries: second,
-        }
-    }
-
-    /// The entries are in Postgres: forget them.
-    pub(crate) fn delivered(mut self) {
-        let entries = std::mem::take(&mut self.entries);
-        let mut state = self.shared.lock();
-        state.leased = state.leased.saturating_sub(entries.len());
-        let bytes: usize = entries.iter().map(|entry| entry.len()).sum();
-        state.bytes = state.bytes.saturating_sub(bytes);
-        self.shared.settle(&state);
-    }
-
-    /// Puts the entries back at the end of the line, so that what stands behind
-    /// them is not held up by them.
-    pub(crate) fn postpone(mut self) {
-        let entries = std::mem::take(&mut self.entries);
-        let mut state = self.shared.lock();
-        state.leased = state.leased.saturating_sub(entries.len());
-        state.entries.extend(entries);
-        drop(state);
-        self.shared.available.notify_one();
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        if self.entries.is_empty() {
-            return;
-        }
-        let mut state = self.shared.lock();
-        state.leased = state.leased.saturating_sub(self.entries.len());
-        for entry in self.entries.drain(..).rev() {
-            state.entries.push_front(entry);
-        }
-        drop(state);
-        self.shared.available.notify_one();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn journal(entries: usize, bytes: usize) -> Journal {
-        Journal::new(Capacity { entries, bytes })
-    }
-
-    fn entry(text: &str) -> Entry {
-        Entry::from(text.as_bytes())
-    }
-
-    fn append(journal: &Journal, text: &str) {
-        journal.reserve().unwrap().append(entry(text));
-    }
-
-    fn texts(lease: &Lease) -> Vec<String> {
-        lease
-            .entries()
-            .iter()
-            .map(|entry| String::from_utf8(entry.to_vec()).unwrap())
-            .collect()
-    }
-
-    #[test]
-    fn a_permit_takes_room_before_there_is_a_record() {
-        let journal = journal(2, 1_000);
-        let _one = journal.reserve().unwrap();
-        let two = journal.reserve().unwrap();
-        assert_eq!(journal.reserve().err(), Some(Refusal::Full));
-        drop(two);
-        assert!(journal.reserve().is_ok());
-    }
-
-    #[test]
-    fn few_large_records_fill_it_as_many_small_ones_do() {
-        let journal = journal(1_000, 10);
-        append(&journal, "0123456789");
-        assert_eq!(journal.reserve().err(), Some(Refusal::Full));
-        journal.lease(10).unwrap().delivered();
-        assert!(journal.reserve().is_ok());
-    }
-
-    #[test]
-    fn entries_leave_in_order_and_a_dropped_lease_returns_them_to_the_front() {
-        let journal = journal(10, 1_000);
-        for text in ["a", "b", "c"] {
-            append(&journal, text);
-        }
-        drop(journal.lease(2).unwrap());
-        let lease = journal.lease(10).unwrap();
-        assert_eq!(texts(&lease), ["a", "b", "c"]);
-    }
-
-    #[test]
-    fn a_postponed_entry_lets_the_others_pass() {
-        let journal = journal(10, 1_000);
-        append(&journal, "poison");
-        append(&journal, "next");
-        journal.lease(1).unwrap().postpone();
-        assert_eq!(texts(&journal.lease(2).unwrap()), ["next", "poison"]);
-    }
-
-    #[test]
-    fn leased_entries_still_count_against_the_capacity() {
-        let journal = journal(1, 1_000);
-        append(&journal, "a");
-        let lease = journal.lease(1).unwrap();
-        assert_eq!(journal.reserve().err(), Some(Refusal::Full));
-        lease.delivered();
-        assert!(journal.reserve().is_ok());
-    }
-
-    #[test]
-    fn closing_lets_what_is_under_way_arrive_and_then_ends_the_writers() {
-        let journal = journal(10, 1_000);
-        let permit = journal.reserve().unwrap();
-        journal.close();
-        assert_eq!(journal.reserve().err(), Some(Refusal::Closed));
-        let writer = std::thread::spawn({
-            let journal = journal.clone();
-            move || {
-                let mut delivered = 0;
-                while let Some(lease) = journal.lease(10) {
-                    delivered += lease.entries().len();
-                    lease.delivered();
-                }
-                delivered
+impl Kept {
+    fn of(
+        commands: &Sender<Command>,
+        id: Uuid,
+        kind: Kind,
+        payload: Vec<u8>,
+        durability: Durability,
+        room: Option<Reservation>,
+    ) -> Self {
+        let (done, kept) = match durability {
+            Durability::Memory => (None, None),
+            Durability::Crash | Durability::PowerLoss => {
+                let (done, kept) = oneshot::channel();
+                (Some(done), Some(kept))
             }
-        });
-        permit.append(entry("late"));
-        assert_eq!(writer.join().unwrap(), 1);
-        assert_eq!(journal.wait_until_drained(Instant::now()), 0);
-    }
-
-    #[test]
-    fn draining_gives_up_at_its_deadline_and_says_what_is_left() {
-        let journal = journal(10, 1_000);
-        append(&journal, "a");
-        assert_eq!(journal.wait_until_drained(Instant::now()), 1);
-    }
-
-    #[test]
-    fn two_writers_share_the_entries_without_seeing_one_twice() {
-        let journal = journal(10_000, 1_000_000);
-        let writers: Vec<_> = (0..2)
-            .map(|_| {
-                let journal = journal.clone();
-                std::thread::spawn(move || {
-                    let mut seen = Vec::new();
-                    while let Some(lease) = journal.lease(7) {
-                        seen.extend(texts(&lease));
-                        lease.delivered();
-                    }
-                    seen
-                })
-            })
-            .collect();
-        for number in 0..1_000 {
-            append(&journal, &number.to_string());
+        };
+        let write = Write {
+            id,
+            kind,
+            payload,
+            sync: durability == Durability::PowerLoss,
+            done,
+            room,
+        };
+        if commands.send(Command::Append(write)).is_err() {
+            tracing::error!(%id, ?kind, "the journal has ended; a frame is lost");
         }
-        journal.close();
-        let mut seen: Vec<String> = writers
-            .into_iter()
-            .flat_map(|writer| writer.join().unwrap())
-            .collect();
-        seen.sort_by_key(|text| text.parse::<u32>().unwrap());
-        assert_eq!(
-            seen,
-            (0..1_000)
-                .map(|number| number.to_string())
-                .collect::<Vec<_>>()
-        );
+        Self(kept)
     }
+
+    /// Nothing was appended, so there is nothing to wait for.
+    pub(crate) fn nothing() -> Self {
+        Self(None)
+    }
+
+    /// Nothing could be appended.
+    pub(crate) fn never() -> Self {
+        let (_, kept) = oneshot::channel();
+        Self(Some(kept))
+    }
+
+    /// Waits until the frame is kept as it should be.
+    pub(crate) async fn confirmed(self) -> Result<(), Unconfirmed> {
+        match self.0 {
+            None => Ok(()),
+            Some(kept) => match tokio::time::timeout(PATIENCE, kept).await {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(_)) | Err(_) => Err(Unconfirmed),
+            },
+        }
+    }
+}
+
+/// When the record of an id was made, in milliseconds since 1970.
+fn millis_of(id: Uuid) -> u64 {
+    id.get_timestamp().map_or(0, |timestamp| {
+        let (seconds, nanoseconds) = timestamp.to_unix();
+        seconds * 1_000 + u64::from(nanoseconds) / 1_000_000
+    })
+}
+
+/// A place at which a test may let the process die; see `faulty`.
+pub(crate) fn fault_point(name: &str) {
+    #[cfg(feature = "fault-injection")]
+    faulty::reach(name);
+    #[cfg(not(feature = "fault-injection"))]
+    let _ = name;
 }

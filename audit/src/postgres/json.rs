@@ -7,7 +7,6 @@ use diesel::expression::AsExpression;
 use diesel::pg::{Pg, PgValue};
 use diesel::serialize::{self, IsNull, Output, ToSql};
 use diesel::sql_types::Json;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::record::JsonText;
@@ -18,14 +17,6 @@ use crate::record::JsonText;
 pub(super) struct JsonColumn(String);
 
 impl JsonColumn {
-    pub(super) fn of(value: &impl Serialize) -> serde_json::Result<Self> {
-        serde_json::to_string(value).map(Self)
-    }
-
-    pub(super) fn text(value: &JsonText) -> Self {
-        Self(value.as_str().to_owned())
-    }
-
     pub(super) fn into_text(self) -> serde_json::Result<JsonText> {
         JsonText::new(self.0)
     }

@@ -5,18 +5,18 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection as _;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::r2d2::{self, ConnectionManager, CustomizeConnection, HandleError, PooledConnection};
+use diesel::r2d2::{self, ConnectionManager, HandleError, ManageConnection};
 use diesel::sql_types::Bool;
 
 use crate::log_gate::LogGate;
 
 /// Connections to one Postgres.
-pub(super) type Pool = r2d2::Pool<ConnectionManager<PgConnection>>;
-/// A connection on loan from a pool.
-pub(super) type Connection = PooledConnection<ConnectionManager<PgConnection>>;
+pub(super) type Pool = r2d2::Pool<Manager>;
 
 /// How long libpq may try to connect, where the URL says nothing.
 const CONNECT_TIMEOUT_SECONDS: u32 = 5;
+/// How long what was sent may stay without an answer from the other host.
+const TCP_USER_TIMEOUT_MS: u32 = 10_000;
 
 /// What every connection of a pool is prepared to be.
 #[derive(Clone, Debug)]
@@ -29,61 +29,111 @@ pub(super) struct Session {
 
 /// A pool that connects when it is asked to and never fails to be built.
 pub(super) fn new(url: &str, connections: u32, patience: Duration, session: Session) -> Pool {
-    let purpose = session.role;
+    let mut url = bounded_url(url, "audit");
+    if !session.read_only {
+        // After a failover, the host that is asked first may be the old primary.
+        url = with_default(url, "target_session_attrs", "read-write");
+    }
     r2d2::Pool::builder()
         .max_size(connections)
         .min_idle(Some(0))
         .connection_timeout(patience)
         .error_handler(Box::new(Logged {
-            purpose,
+            purpose: session.role,
             gate: LogGate::default(),
         }))
-        .connection_customizer(Box::new(Prepared {
+        .build_unchecked(Manager {
+            inner: ConnectionManager::new(url),
             session,
             warned: LogGate::default(),
-        }))
-        .build_unchecked(ConnectionManager::new(bounded_url(url, "audit")))
+        })
 }
 
-/// The same connection string with a bound on the time that connecting may take,
-/// and the name of the application, for whoever looks at Postgres.
+/// The same connection string with a bound on the time that connecting may take
+/// and that a silent host is waited for, and the name of the application, for
+/// whoever looks at Postgres.
 ///
-/// Left to itself, libpq waits for a silent host as long as the kernel does.
+/// Left to itself, libpq waits for a silent host as long as the kernel does. What
+/// the string says already stays as it is.
 #[must_use]
 pub fn bounded_url(url: &str, application: &str) -> String {
-    let is_uri = url.starts_with("postgres://") || url.starts_with("postgresql://");
     let mut bounded = url.to_owned();
     for (key, value) in [
         ("connect_timeout", CONNECT_TIMEOUT_SECONDS.to_string()),
+        ("tcp_user_timeout", TCP_USER_TIMEOUT_MS.to_string()),
         ("application_name", application.to_owned()),
     ] {
-        if bounded.contains(&format!("{key}=")) {
-            continue;
-        }
-        let separator = match (is_uri, bounded.contains('?')) {
-            (true, true) => "&",
-            (true, false) => "?",
-            (false, _) => " ",
-        };
-        bounded.push_str(&format!("{separator}{key}={value}"));
+        bounded = with_default(bounded, key, &value);
     }
     bounded
 }
 
-/// Prepares each new connection.
+/// The same connection string with a parameter, unless it has it.
+fn with_default(mut url: String, key: &str, value: &str) -> String {
+    if url.contains(&format!("{key}=")) {
+        return url;
+    }
+    let is_uri = url.starts_with("postgres://") || url.starts_with("postgresql://");
+    let separator = match (is_uri, url.contains('?')) {
+        (true, true) => "&",
+        (true, false) => "?",
+        (false, _) => " ",
+    };
+    url.push_str(&format!("{separator}{key}={value}"));
+    url
+}
+
+/// Makes connections, and prepares each.
 #[derive(Debug)]
-struct Prepared {
+pub(super) struct Manager {
+    inner: ConnectionManager<PgConnection>,
     session: Session,
     warned: LogGate,
 }
 
-impl CustomizeConnection<PgConnection, r2d2::Error> for Prepared {
-    fn on_acquire(&self, connection: &mut PgConnection) -> Result<(), r2d2::Error> {
-        self.prepare(connection).map_err(r2d2::Error::QueryError)
+/// A connection that leaves the pool for good after its first error.
+pub(super) struct Connection {
+    pub(super) inner: PgConnection,
+    has_failed: bool,
+}
+
+impl Connection {
+    /// Uses the connection once.
+    pub(super) fn run<T, E>(
+        &mut self,
+        work: impl FnOnce(&mut PgConnection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        // Set before, so that a panic counts as an error.
+        let has_failed = std::mem::replace(&mut self.has_failed, true);
+        let result = work(&mut self.inner);
+        self.has_failed = has_failed || result.is_err();
+        result
     }
 }
 
-impl Prepared {
+impl ManageConnection for Manager {
+    type Connection = Connection;
+    type Error = r2d2::Error;
+
+    fn connect(&self) -> Result<Connection, r2d2::Error> {
+        let mut inner = self.inner.connect()?;
+        self.prepare(&mut inner).map_err(r2d2::Error::QueryError)?;
+        Ok(Connection {
+            inner,
+            has_failed: false,
+        })
+    }
+
+    fn is_valid(&self, connection: &mut Connection) -> Result<(), r2d2::Error> {
+        self.inner.is_valid(&mut connection.inner)
+    }
+
+    fn has_broken(&self, connection: &mut Connection) -> bool {
+        connection.has_failed || self.inner.has_broken(&mut connection.inner)
+    }
+}
+
+impl Manager {
     fn prepare(&self, connection: &mut PgConnection) -> QueryResult<()> {
         let Session {
             role,
@@ -99,7 +149,7 @@ impl Prepared {
             // rights for as long as it lives, because the roles come with the
             // tables.
             return Err(diesel::result::Error::QueryBuilderError(
-                "there is no table audit_records yet: the migrations have not run".into(),
+                "there is no table audit_records or audit_dead_letters yet: the migrations have not run".into(),
             ));
         }
         if let Err(error) = connection.batch_execute(&format!("SET ROLE {role}"))
@@ -118,7 +168,7 @@ impl Prepared {
 
 fn is_migrated(connection: &mut PgConnection) -> QueryResult<bool> {
     diesel::select(diesel::dsl::sql::<Bool>(
-        "to_regclass('audit_records') IS NOT NULL",
+        "to_regclass('audit_records') IS NOT NULL AND to_regclass('audit_dead_letters') IS NOT NULL",
     ))
     .get_result(connection)
 }
@@ -147,15 +197,15 @@ mod tests {
         for (url, bounded) in [
             (
                 "postgresql://localhost/db",
-                "postgresql://localhost/db?connect_timeout=5&application_name=audit",
+                "postgresql://localhost/db?connect_timeout=5&tcp_user_timeout=10000&application_name=audit",
             ),
             (
                 "postgres:///db?host=/run&connect_timeout=1",
-                "postgres:///db?host=/run&connect_timeout=1&application_name=audit",
+                "postgres:///db?host=/run&connect_timeout=1&tcp_user_timeout=10000&application_name=audit",
             ),
             (
                 "host=/run dbname=db",
-                "host=/run dbname=db connect_timeout=5 application_name=audit",
+                "host=/run dbname=db connect_timeout=5 tcp_user_timeout=10000 application_name=audit",
             ),
         ] {
             assert_eq!(bounded_url(url, "audit"), bounded);

@@ -159,9 +159,9 @@ fn canonical_bytes_survive_the_way_through_postgres_unchanged() {
     let batches = prop::collection::vec(record(), 1..20);
     runner
         .run(&batches, |records| {
-            let entries: Vec<Entry> = records
+            let entries: Vec<Vec<u8>> = records
                 .iter()
-                .map(|record| record.canonical_bytes().unwrap().into())
+                .map(|record| record.canonical_bytes().unwrap())
                 .collect();
             store.insert(&entries).unwrap();
             for (record, entry) in records.iter().zip(&entries) {
@@ -181,7 +181,7 @@ fn canonical_bytes_survive_the_way_through_postgres_unchanged() {
 fn a_batch_in_doubt_can_be_sent_again_and_lands_once() {
     let database = TestDatabase::migrated(None);
     let store = store(&database);
-    let entry: Entry = sample().canonical_bytes().unwrap().into();
+    let entry = sample().canonical_bytes().unwrap();
     store.insert(std::slice::from_ref(&entry)).unwrap();
     store.insert(&[entry.clone(), entry]).unwrap();
     assert_eq!(store.find(&everything(10)).unwrap().records.len(), 1);
@@ -197,9 +197,7 @@ fn a_page_of_large_records_is_shorter_and_says_that_there_are_more() {
             request: Some(large.clone()),
             ..sample()
         };
-        store
-            .insert(&[record.canonical_bytes().unwrap().into()])
-            .unwrap();
+        store.insert(&[record.canonical_bytes().unwrap()]).unwrap();
     }
     let first = store.find(&everything(100)).unwrap();
     assert!(first.records.len() < 12, "{}", first.records.len());
@@ -217,7 +215,7 @@ fn a_page_of_large_records_is_shorter_and_says_that_there_are_more() {
 fn stored_records_can_be_neither_changed_nor_removed_not_even_by_their_owner() {
     let database = TestDatabase::migrated(None);
     store(&database)
-        .insert(&[sample().canonical_bytes().unwrap().into()])
+        .insert(&[sample().canonical_bytes().unwrap()])
         .unwrap();
     let mut owner = database.connect();
     for statement in [
@@ -301,7 +299,7 @@ fn the_stores_connections_have_taken_on_their_roles() {
         (&store.pools.reader, "audit_reader"),
     ] {
         let role: Role = diesel::sql_query("SELECT current_user::text AS role")
-            .get_result(&mut *pool.get().unwrap())
+            .get_result(&mut pool.get().unwrap().inner)
             .unwrap();
         assert_eq!(role.role, expected);
     }
@@ -327,15 +325,79 @@ fn several_instances_may_migrate_at_once_and_again() {
     let applied: Count = diesel::sql_query("SELECT count(*) FROM __diesel_schema_migrations")
         .get_result(&mut database.connect())
         .unwrap();
-    assert_eq!(applied.count, 1);
+    assert_eq!(applied.count, 2);
 }
 
 #[test]
 fn a_store_without_its_tables_says_that_it_is_unavailable() {
     let database = TestDatabase::empty();
-    let rejection = store(&database).insert(&[sample().canonical_bytes().unwrap().into()]);
+    let rejection = store(&database).insert(&[sample().canonical_bytes().unwrap()]);
     assert!(
-        matches!(rejection, Err(Rejection::Unavailable(_))),
+        matches!(&rejection, Err(rejection) if rejection.class == Class::Connection),
         "{rejection:?}"
     );
+}
+
+#[test]
+fn a_refused_batch_is_answered_with_its_sqlstate_and_nothing_of_it_is_stored() {
+    let database = TestDatabase::migrated(None);
+    let mut owner = database.connect();
+    owner
+        .batch_execute(
+            "ALTER TABLE audit_records ADD CONSTRAINT no_poison CHECK (action <> 'poison')",
+        )
+        .unwrap();
+    let store = store(&database);
+    let good = sample().canonical_bytes().unwrap();
+    let poison = Record {
+        id: Uuid::now_v7(),
+        action: "poison".to_owned(),
+        ..sample()
+    };
+    let poison = poison.canonical_bytes().unwrap();
+    let rejection = store.insert(&[good.clone(), poison]).unwrap_err();
+    assert_eq!(rejection.class, Class::Data);
+    assert_eq!(rejection.sqlstate.as_deref(), Some("23514"));
+    assert_eq!(store.find(&everything(10)).unwrap().records.len(), 0);
+    store.insert(&[good]).unwrap();
+}
+
+#[test]
+fn what_needs_an_operator_or_time_is_told_apart_from_what_the_values_cause() {
+    for (statement, class, sqlstate) in [
+        (
+            "REVOKE INSERT ON audit_records FROM audit_writer; \
+             REVOKE INSERT (id) ON audit_records FROM audit_writer",
+            Class::Operator,
+            "42501",
+        ),
+        (
+            "ALTER TABLE audit_records RENAME TO elsewhere; CREATE VIEW audit_records AS SELECT 1 AS id",
+            Class::Operator,
+            "42703",
+        ),
+        (
+            "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS \
+             'BEGIN PERFORM pg_sleep(60); RETURN NEW; END'; \
+             CREATE TRIGGER slow BEFORE INSERT ON audit_records FOR EACH ROW EXECUTE FUNCTION slow()",
+            Class::Timeout,
+            "57014",
+        ),
+    ] {
+        let database = TestDatabase::migrated(None);
+        database.connect().batch_execute(statement).unwrap();
+        let store = Store::new(StoreSettings {
+            insert_timeout: Duration::from_millis(300),
+            ..StoreSettings::new(database.url().to_owned())
+        });
+        let rejection = store
+            .insert(&[sample().canonical_bytes().unwrap()])
+            .unwrap_err();
+        assert_eq!(rejection.class, class, "{rejection:?}");
+        assert_eq!(
+            rejection.sqlstate.as_deref(),
+            Some(sqlstate),
+            "{rejection:?}"
+        );
+    }
 }

@@ -1,85 +1,46 @@
 //! The writers: dedicated threads that carry records from the journal to
 //! Postgres.
 //!
-//! Each thread leases what waits, at most [`BATCH`] records, and inserts it in
-//! one statement. There is no lingering for a batch to fill: a quiet service
-//! writes each record at once, and a busy one finds many waiting when the last
-//! insert returns.
+//! Each thread leases what waits and inserts it in one statement. There is no
+//! lingering for a batch to fill: a quiet service writes each record at once, and
+//! a busy one finds many waiting when the last insert returns.
 //!
-//! An insert can be repeated without harm, so an error is never final:
+//! An insert can be repeated without harm, so an error is never final. What
+//! happens depends on its [`Class`](crate::postgres::Class):
 //!
-//! - **Postgres cannot be reached.** The lease stays, the thread waits, longer
-//!   each time, and tries again for ever.
-//! - **Postgres refuses the statement.** Somewhere in the batch may be a record
-//!   that cannot be stored, so the batch is halved until it stands alone. It
-//!   goes to the end of the queue, where it hinders nobody and is tried again.
+//! | class | what the writer does |
+//! |---|---|
+//! | connection, read-only | connects again, waits a little longer each time, for ever |
+//! | conflict | tries again at once three times, then waits |
+//! | timeout | halves the batch, and the next ones, until they fit the time |
+//! | resources, operator | says so in the log, waits longer, for ever |
+//! | data | halves the batch until the record at fault stands alone |
+//!
+//! A record that fails alone is set aside as a dead letter, with its bytes, if
+//! Postgres takes another record of the same moment and then refuses this one
+//! again; otherwise the fault is not the record's, and it waits like the others.
+//!
+//! A server that is alive and silent gets past every timeout of a client library.
+//! A watchdog gives such a writer up: its records go back to the journal and to
+//! another thread with another connection.
 
 mod backoff;
+mod watchdog;
+mod worker;
 
 use std::io;
-use std::thread;
+use std::sync::Arc;
 
-use backoff::Backoff;
+use crate::journal::Journal;
+use crate::metrics::Metrics;
+use crate::postgres::Store;
+use worker::Worker;
 
-use crate::journal::{Journal, Lease};
-use crate::postgres::{Rejection, Store};
-
-/// The most records in one statement.
-const BATCH: usize = 512;
-
-/// Starts as many writers. They end when the journal is closed and empty.
-pub(crate) fn start(writers: u32, journal: &Journal, store: &Store) -> io::Result<()> {
-    for number in 0..writers {
-        let mut writer = Writer {
-            journal: journal.clone(),
-            store: store.clone(),
-            backoff: Backoff::default(),
-        };
-        thread::Builder::new()
-            .name(format!("audit-writer-{number}"))
-            .spawn(move || writer.run())?;
-    }
-    Ok(())
-}
-
-struct Writer {
-    journal: Journal,
-    store: Store,
-    backoff: Backoff,
-}
-
-impl Writer {
-    fn run(&mut self) {
-        while let Some(lease) = self.journal.lease(BATCH) {
-            self.deliver(lease);
-        }
-    }
-
-    /// Delivers a lease, or leaves what cannot be delivered in the journal.
-    fn deliver(&mut self, mut lease: Lease) {
-        loop {
-            match self.store.insert(lease.entries()) {
-                Ok(()) => {
-                    self.backoff.reset();
-                    lease.delivered();
-                    return;
-                }
-                Err(Rejection::Unavailable(cause)) => {
-                    tracing::warn!(records = lease.entries().len(), %cause, "Postgres cannot be written to; trying again");
-                    self.backoff.wait();
-                }
-                Err(Rejection::Refused(cause)) if lease.entries().len() == 1 => {
-                    tracing::error!(%cause, "Postgres refuses a record; it waits and is tried again");
-                    lease.postpone();
-                    self.backoff.wait();
-                    return;
-                }
-                Err(Rejection::Refused(_)) => {
-                    let second = lease.split_off_half();
-                    self.deliver(lease);
-                    lease = second;
-                }
-            }
-        }
-    }
+/// Starts as many writers as the store asks for. They end when the journal has
+/// ended and is empty.
+pub(crate) fn start(journal: &Journal, store: &Store, metrics: &Arc<Metrics>) -> io::Result<()> {
+    let workers = (0..store.writers)
+        .map(|_| Worker::start(journal.outlet(), store.clone(), Arc::clone(metrics)))
+        .collect::<io::Result<Vec<_>>>()?;
+    watchdog::start(workers, store.insert_timeout)
 }

@@ -61,9 +61,12 @@ impl TestService {
                 let service = serve::start(&server_config, &url)?;
                 started.send(service.address()).unwrap();
                 service
-                    .run(async {
-                        let _ = stopped.await;
-                    })
+                    .run(
+                        async {
+                            let _ = stopped.await;
+                        },
+                        std::future::pending(),
+                    )
                     .await
             })
         });

@@ -85,6 +85,7 @@ async fn the_openapi_document_names_every_route_and_every_answer() {
         "get /health/ready",
         "get /items/",
         "get /items/{item_id}",
+        "get /metrics",
         "patch /items/{item_id}",
         "post /items/",
         "put /items/{item_id}",

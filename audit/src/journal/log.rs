@@ -1,0 +1,588 @@
+//! The log itself: what the commit thread does, without the thread.
+//!
+//! Every method runs to its end on the caller's thread, so a test can drive a log
+//! step by step over a file system that fails.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use super::files::{FileSystem, LogFile};
+use super::frame::{HEADER_BYTES, Kind, encode};
+use super::millis_of;
+use super::room::{Reservation, Room};
+use super::shelf::{Segment, SegmentId, Shelf, Written};
+use crate::log_gate::LogGate;
+
+/// The most bytes that are written at once, the last frame aside.
+const BATCH_BYTES: usize = 1024 * 1024;
+/// What a segment takes from a disk that cannot give a whole one.
+const SMALL_SEGMENT_BYTES: u64 = 256 * 1024;
+/// How long after its sealing a segment is kept only for open intents.
+const CARRY_AFTER: Duration = Duration::from_secs(5);
+/// How long to wait before a failed disk is tried again.
+const RETRY: Duration = Duration::from_millis(500);
+/// Segments are called after their first sequence, so that they sort.
+pub(super) const EXTENSION: &str = "segment";
+/// The folder for files that cannot be read through.
+pub(super) const DAMAGED: &str = "damaged";
+
+/// How large a journal may become.
+#[derive(Clone, Debug)]
+pub(super) struct Limits {
+    pub(super) quota_bytes: u64,
+    pub(super) reserve_bytes: u64,
+    pub(super) segment_bytes: u64,
+}
+
+/// A frame to be written.
+pub(super) struct Write {
+    pub(super) id: Uuid,
+    pub(super) kind: Kind,
+    pub(super) payload: Vec<u8>,
+    /// Whether it is to survive a power cut before it is acknowledged.
+    pub(super) sync: bool,
+    /// Told when it is kept.
+    pub(super) done: Option<oneshot::Sender<()>>,
+    /// Given back when it is written.
+    pub(super) room: Option<Reservation>,
+}
+
+/// Where the intent of an open attempt stands.
+struct Place {
+    segment: SegmentId,
+    offset: u64,
+    length: usize,
+}
+
+/// The segment that is written to.
+struct Active {
+    id: SegmentId,
+    file: Arc<dyn LogFile>,
+    position: u64,
+    allocated: u64,
+}
+
+/// A file to be synced, away from the commit thread.
+pub(super) struct SyncJob {
+    pub(super) segment: SegmentId,
+    pub(super) file: Arc<dyn LogFile>,
+}
+
+pub(super) struct Log {
+    files: Arc<dyn FileSystem>,
+    folder: PathBuf,
+    limits: Limits,
+    shelf: Arc<Shelf>,
+    room: Arc<Room>,
+    active: Option<Active>,
+    next_sequence: u64,
+    /// Intents of this process without a record.
+    open: HashMap<Uuid, Place>,
+    /// What waits to be written; it waits for as long as the disk fails.
+    queue: VecDeque<Write>,
+    /// Segments with writes that no sync has followed.
+    unsynced: BTreeMap<SegmentId, Arc<dyn LogFile>>,
+    /// When a failed disk is to be tried again.
+    retry_at: Option<Instant>,
+    alarm: LogGate,
+    buffer: Vec<u8>,
+}
+
+impl Log {
+    /// A log that goes on behind what stands on the shelf.
+    pub(super) fn new(
+        files: Arc<dyn FileSystem>,
+        folder: &Path,
+        limits: Limits,
+        shelf: Arc<Shelf>,
+        room: Arc<Room>,
+        next_sequence: u64,
+    ) -> Self {
+        let mut log = Self {
+            files,
+            folder: folder.to_owned(),
+            limits,
+            shelf,
+            room,
+            active: None,
+            next_sequence,
+            open: HashMap::new(),
+            queue: VecDeque::new(),
+            unsynced: BTreeMap::new(),
+            retry_at: None,
+            alarm: LogGate::every(Duration::from_secs(60)),
+            buffer: Vec::new(),
+        };
+        log.sync_what_was_left_behind();
+        // The first segment is opened now, so that a disk that cannot be written
+        // to shows before the first attempt.
+        log.ensure_active(Instant::now());
+        log.measure();
+        log
+    }
+
+    /// A killed process did not live to sync its last frames. They count from now
+    /// on, so an intent may be removed because of a record among them, and must
+    /// not come to an end that a power cut undoes.
+    fn sync_what_was_left_behind(&self) {
+        for segment in self.shelf.lock().segments.values_mut() {
+            if let Err(error) = segment.file.sync() {
+                segment.is_doubtful = true;
+                self.shelf.metrics.journal_failures.inc();
+                tracing::error!(%error, path = %segment.path.display(), "syncing the journal failed: attempts are refused until this file is delivered");
+            }
+        }
+    }
+
+    /// Takes a frame; [`Log::commit`] writes it.
+    pub(super) fn push(&mut self, write: Write) {
+        self.queue.push_back(write);
+    }
+
+    /// Whether everything was written.
+    pub(super) fn is_idle(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Writes what waits, as far as the disk allows, and acknowledges it.
+    pub(super) fn commit(&mut self, now: Instant) {
+        while !self.queue.is_empty() {
+            if self.retry_at.is_some_and(|at| now < at) || !self.ensure_active(now) {
+                return;
+            }
+            if !self.write_batch(now) {
+                return;
+            }
+        }
+    }
+
+    /// Writes one batch into the active segment; whether to go on.
+    fn write_batch(&mut self, now: Instant) -> bool {
+        let began = Instant::now();
+        let Some(active) = &mut self.active else {
+            return false;
+        };
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.clear();
+        let mut places = Vec::new();
+        for write in &self.queue {
+            let offset = active.position + buffer.len() as u64;
+            let end = offset + (HEADER_BYTES + write.payload.len()) as u64;
+            let fits = end <= active.allocated || offset == 0;
+            if !fits || buffer.len() >= BATCH_BYTES {
+                break;
+            }
+            let sequence = self.next_sequence + places.len() as u64;
+            encode(&mut buffer, sequence, write.id, write.kind, &write.payload);
+            places.push(Place {
+                segment: active.id,
+                offset,
+                length: write.payload.len(),
+            });
+        }
+        if places.is_empty() {
+            self.buffer = buffer;
+            self.seal(now);
+            return true;
+        }
+
+        let count = places.len();
+        let file = Arc::clone(&active.file);
+        let id = active.id;
+        if let Err(error) = file.write_all_at(&buffer, active.position) {
+            self.buffer = buffer;
+            self.fail(now, "writing to the journal failed", &error);
+            self.seal(now);
+            return false;
+        }
+        active.position += buffer.len() as u64;
+        self.next_sequence += count as u64;
+        self.unsynced.insert(id, Arc::clone(&file));
+        let end = active.position;
+        let metrics = Arc::clone(&self.shelf.metrics);
+        metrics.journal_commit_frames.observe(count as f64);
+
+        let wants_sync = self.queue.iter().take(count).any(|write| write.sync);
+        let synced = if wants_sync {
+            self.sync_active(now)
+        } else {
+            true
+        };
+        let mut written = Written::new(id, end);
+        let mut again = Vec::new();
+        for (write, place) in self.queue.drain(..count).zip(places) {
+            if write.kind == Kind::Record {
+                written.records += 1;
+                written.since_ms.get_or_insert(millis_of(write.id));
+            }
+            if write.sync && !synced {
+                again.push(write);
+                continue;
+            }
+            let before = match write.kind {
+                Kind::Intent => {
+                    written.opened += 1;
+                    self.open.insert(write.id, place)
+                }
+                Kind::Record => self.open.remove(&write.id),
+            };
+            written.closed.extend(before.map(|place| place.segment));
+            written.done.extend(write.done);
+            written.rooms.extend(write.room);
+        }
+        for write in again.into_iter().rev() {
+            self.queue.push_front(write);
+        }
+        self.room.lock().used += buffer.len() as u64;
+        self.buffer = buffer;
+        self.shelf.publish(written);
+        metrics
+            .journal_commit_seconds
+            .observe(began.elapsed().as_secs_f64());
+        synced
+    }
+
+    /// Syncs the active segment because somebody waits for it.
+    fn sync_active(&mut self, now: Instant) -> bool {
+        let Some(active) = &self.active else {
+            return false;
+        };
+        let id = active.id;
+        let result = active.file.sync();
+        self.unsynced.remove(&id);
+        self.synced(now, id, result)
+    }
+
+    /// The files whose writes are to be synced now.
+    pub(super) fn sync_jobs(&mut self) -> Vec<SyncJob> {
+        std::mem::take(&mut self.unsynced)
+            .into_iter()
+            .map(|(segment, file)| SyncJob { segment, file })
+            .collect()
+    }
+
+    /// Notes how a sync went.
+    ///
+    /// The kernel reports a failed write-back once and then forgets it, so to sync
+    /// the same file again could succeed without meaning anything. The segment
+    /// gets no more frames, and nothing is accepted until what it holds has
+    /// reached Postgres.
+    pub(super) fn synced(&mut self, now: Instant, id: SegmentId, result: io::Result<()>) -> bool {
+        let Err(error) = result else {
+            return true;
+        };
+        self.fail(now, "syncing the journal failed", &error);
+        if let Some(segment) = self.shelf.lock().segments.get_mut(&id) {
+            segment.is_doubtful = true;
+        }
+        if self.active.as_ref().is_some_and(|active| active.id == id) {
+            self.seal(now);
+        }
+        false
+    }
+
+    fn fail(&mut self, now: Instant, what: &'static str, error: &io::Error) {
+        self.retry_at = Some(now + RETRY);
+        self.room.lock().is_impaired = true;
+        self.shelf.metrics.journal_failures.inc();
+        if let Some(since) = self.alarm.admit() {
+            tracing::error!(%error, folder = %self.folder.display(), since, "{what}: attempts are refused until the disk works again");
+        }
+    }
+
+    /// Ends the active segment.
+    fn seal(&mut self, now: Instant) {
+        let Some(active) = self.active.take() else {
+            return;
+        };
+        // Gives back what was allocated and not used, and takes away what a
+        // failed write may have left. If it fails, the sequence shows at the next
+        // start that nothing is missing.
+        let _ = active.file.cut(active.position);
+        let mut state = self.shelf.lock();
+        let Some(segment) = state.segments.get_mut(&active.id) else {
+            return;
+        };
+        segment.sealed_at = Some(now);
+        if active.position == 0 {
+            // Nothing is in it, and the next one gets its name.
+            self.unsynced.remove(&active.id);
+            if self.files.remove(&segment.path).is_ok() {
+                state.segments.remove(&active.id);
+            } else {
+                self.next_sequence += 1;
+            }
+        }
+    }
+
+    /// Opens a segment, unless one is open.
+    fn ensure_active(&mut self, now: Instant) -> bool {
+        if self.active.is_some() {
+            return true;
+        }
+        match self.open_segment() {
+            Ok(()) => {
+                self.retry_at = None;
+                true
+            }
+            Err(error) => {
+                self.fail(now, "a new segment of the journal cannot be made", &error);
+                false
+            }
+        }
+    }
+
+    fn open_segment(&mut self) -> io::Result<()> {
+        let id = self.next_sequence;
+        let path = self.folder.join(format!("{id:020}.{EXTENSION}"));
+        let file = match self.files.create(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.next_sequence += 1;
+                return Err(error);
+            }
+            result => result?,
+        };
+        let needed = self
+            .queue
+            .front()
+            .map_or(0, |write| (HEADER_BYTES + write.payload.len()) as u64);
+        let prepared = allocate(
+            &*file,
+            &[self.limits.segment_bytes, SMALL_SEGMENT_BYTES],
+            needed,
+        )
+        .and_then(|allocated| {
+            self.files.sync_folder(&self.folder)?;
+            Ok(allocated)
+        });
+        let allocated = match prepared {
+            Ok(allocated) => allocated,
+            Err(error) => {
+                drop(file);
+                if self.files.remove(&path).is_err() {
+                    self.next_sequence += 1;
+                }
+                return Err(error);
+            }
+        };
+        let segment = Segment::new(Arc::clone(&file), path);
+        self.shelf.lock().segments.insert(id, segment);
+        self.active = Some(Active {
+            id,
+            file,
+            position: 0,
+            allocated,
+        });
+        Ok(())
+    }
+
+    /// What has to be done now and then: removes what is spent, moves what would
+    /// pin a segment, tries a failed disk again, and measures the room.
+    pub(super) fn tick(&mut self, now: Instant) {
+        self.leave_small_remains(now);
+        self.carry_open_intents(now);
+        self.remove_spent(now);
+        if self.retry_at.is_some_and(|at| now >= at) {
+            self.ensure_active(now);
+        }
+        self.commit(now);
+        self.measure();
+    }
+
+    /// A quiet service should not keep records that were delivered long ago until
+    /// a whole segment is full.
+    fn leave_small_remains(&mut self, now: Instant) {
+        let Some(active) = &self.active else {
+            return;
+        };
+        if active.position < self.limits.segment_bytes / 16 {
+            return;
+        }
+        let is_delivered = self
+            .shelf
+            .lock()
+            .segments
+            .get(&active.id)
+            .is_some_and(Segment::is_delivered);
+        if is_delivered {
+            self.seal(now);
+            self.ensure_active(now);
+        }
+    }
+
+    /// Gives the intents of long-running handlers a new place at the end of the
+    /// log, so that they do not keep whole segments from being removed.
+    fn carry_open_intents(&mut self, now: Instant) {
+        let state = self.shelf.lock();
+        let pinned: BTreeMap<SegmentId, Arc<dyn LogFile>> = state
+            .segments
+            .iter()
+            .filter(|(_, segment)| {
+                let is_old = segment
+                    .sealed_at
+                    .is_some_and(|at| now.duration_since(at) >= CARRY_AFTER);
+                segment.open_intents > 0
+                    && segment.is_delivered()
+                    && (is_old || (segment.is_doubtful && segment.sealed_at.is_some()))
+            })
+            .map(|(id, segment)| (*id, Arc::clone(&segment.file)))
+            .collect();
+        drop(state);
+        if pinned.is_empty() || !self.queue.is_empty() {
+            return;
+        }
+        for (id, place) in &self.open {
+            let Some(file) = pinned.get(&place.segment) else {
+                continue;
+            };
+            let mut payload = vec![0; place.length];
+            match read_exact_at(&**file, &mut payload, place.offset + HEADER_BYTES as u64) {
+                Ok(()) => self.queue.push_back(Write {
+                    id: *id,
+                    kind: Kind::Intent,
+                    payload,
+                    // Its first place may be synced, and goes away.
+                    sync: true,
+                    done: None,
+                    room: None,
+                }),
+                Err(error) => {
+                    tracing::warn!(%error, "an open intent cannot be read; it stays where it is")
+                }
+            }
+        }
+    }
+
+    fn remove_spent(&mut self, now: Instant) {
+        let mut state = self.shelf.lock();
+        let spent: Vec<SegmentId> = state
+            .segments
+            .iter()
+            .filter(|(_, segment)| segment.is_spent())
+            .map(|(id, _)| *id)
+            .collect();
+        let spent: Vec<(SegmentId, Segment)> = spent
+            .into_iter()
+            .filter_map(|id| Some((id, state.segments.remove(&id)?)))
+            .collect();
+        drop(state);
+        if spent.is_empty() {
+            return;
+        }
+        let mut kept = Vec::new();
+        for (id, segment) in spent {
+            let result = if segment.is_damaged {
+                self.set_aside(&segment.path)
+            } else {
+                self.files.remove(&segment.path)
+            };
+            match result {
+                Ok(()) => {
+                    self.unsynced.remove(&id);
+                }
+                Err(error) => {
+                    self.fail(
+                        now,
+                        "a spent segment of the journal cannot be removed",
+                        &error,
+                    );
+                    kept.push((id, segment));
+                }
+            }
+        }
+        self.shelf.lock().segments.extend(kept);
+        // Should the folder's change be lost, its records are sent once more.
+        let _ = self.files.sync_folder(&self.folder);
+    }
+
+    fn set_aside(&self, path: &Path) -> io::Result<()> {
+        let folder = self.folder.join(DAMAGED);
+        self.files.create_folder(&folder)?;
+        let name = path.file_name().unwrap_or_default();
+        self.files.rename(path, &folder.join(name))
+    }
+
+    /// Finds out how much room there is.
+    fn measure(&mut self) {
+        let state = self.shelf.lock();
+        let used = state.segments.values().map(|segment| segment.end).sum();
+        let is_doubtful = state.segments.values().any(|segment| segment.is_doubtful);
+        drop(state);
+        let allocated = self
+            .active
+            .as_ref()
+            .map_or(0, |active| active.allocated.saturating_sub(active.position));
+        // A disk that does not say how full it is is taken at the quota's word.
+        let on_disk = self
+            .files
+            .free_bytes(&self.folder)
+            .map_or(u64::MAX, |free| {
+                (free + allocated).saturating_sub(self.limits.reserve_bytes)
+            });
+        let mut accounts = self.room.lock();
+        accounts.used = used;
+        accounts.limit = self.limits.quota_bytes.min(used.saturating_add(on_disk));
+        accounts.is_impaired = self.retry_at.is_some() || self.active.is_none() || is_doubtful;
+        let accounts = *accounts;
+        if accounts.is_alarming()
+            && !accounts.is_impaired
+            && let Some(since) = self.alarm.admit()
+        {
+            tracing::error!(
+                used = accounts.used,
+                reserved = accounts.reserved,
+                limit = accounts.limit,
+                since,
+                "the journal is more than four fifths full; attempts are refused when it is full: \
+                 see why Postgres does not take the records, or give it more room"
+            );
+        }
+    }
+
+    /// Ends the log in order: all is written, synced, and what is spent removed.
+    /// Returns how many frames could not be written.
+    pub(super) fn finish(&mut self, now: Instant) -> usize {
+        self.retry_at = None;
+        self.commit(now);
+        for job in self.sync_jobs() {
+            let result = job.file.sync();
+            self.synced(now, job.segment, result);
+        }
+        self.seal(now);
+        self.remove_spent(now);
+        self.measure();
+        self.queue.len()
+    }
+}
+
+/// Takes the most of `sizes` that the disk gives, and returns it.
+fn allocate(file: &dyn LogFile, sizes: &[u64], needed: u64) -> io::Result<u64> {
+    let mut last = None;
+    for size in sizes {
+        let size = needed.max(*size);
+        match file.allocate(size) {
+            Ok(()) => return Ok(size),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.unwrap_or_else(|| io::ErrorKind::StorageFull.into()))
+}
+
+fn read_exact_at(file: &dyn LogFile, mut bytes: &mut [u8], mut offset: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match file.read_at(bytes, offset)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            read => {
+                bytes = bytes.get_mut(read..).unwrap_or_default();
+                offset += read as u64;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,445 @@
+//! The segments, as the commit thread and the writers share them.
+//!
+//! The commit thread puts segments on the shelf, moves their ends and takes off
+//! what is spent. Writers read from the front: one at a time, because reading is
+//! quick and what it must not do is give a record to two of them. Delivering is
+//! slow, and done side by side.
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use actix_web::web::Bytes;
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use super::files::LogFile;
+use super::frame::{Item, Kind, Scanner};
+use super::millis_of;
+use super::room::Reservation;
+use crate::metrics::Metrics;
+
+/// The most bytes of records that one lease holds, the last record aside.
+const LEASE_BYTES: usize = 2 * 1024 * 1024;
+/// How often a segment that cannot be read is tried again before it is given up.
+const READ_ATTEMPTS: u32 = 3;
+/// How long to wait between these attempts.
+const READ_RETRY: Duration = Duration::from_millis(200);
+
+/// The first sequence of a segment, which is its name.
+pub(super) type SegmentId = u64;
+
+/// What is known of a segment.
+pub(super) struct Segment {
+    pub(super) file: Arc<dyn LogFile>,
+    pub(super) path: PathBuf,
+    /// Whole frames end here.
+    pub(super) end: u64,
+    /// When nothing more was to be written to it.
+    pub(super) sealed_at: Option<Instant>,
+    /// Intents of a process that died, to be delivered like records.
+    pub(super) orphans: Arc<HashSet<Uuid>>,
+    /// Intents of this process whose record is not written yet.
+    pub(super) open_intents: usize,
+    /// Writers have read as far as this.
+    pub(super) read_to: u64,
+    /// Records that are to be read.
+    pub(super) unread: u64,
+    /// Records that were read and are not delivered yet.
+    pub(super) outstanding: usize,
+    /// Its last sync failed: what it holds may not survive a power cut.
+    pub(super) is_doubtful: bool,
+    /// Something in it cannot be read: it is set aside, not removed.
+    pub(super) is_damaged: bool,
+}
+
+impl Segment {
+    pub(super) fn new(file: Arc<dyn LogFile>, path: PathBuf) -> Self {
+        Self {
+            file,
+            path,
+            end: 0,
+            sealed_at: None,
+            orphans: Arc::default(),
+            open_intents: 0,
+            read_to: 0,
+            unread: 0,
+            outstanding: 0,
+            is_doubtful: false,
+            is_damaged: false,
+        }
+    }
+
+    /// Whether all its records have reached Postgres.
+    pub(super) fn is_delivered(&self) -> bool {
+        self.read_to >= self.end && self.outstanding == 0
+    }
+
+    /// Whether nothing in it is needed any more.
+    pub(super) fn is_spent(&self) -> bool {
+        self.sealed_at.is_some() && self.is_delivered() && self.open_intents == 0
+    }
+}
+
+/// A batch that was written to a segment.
+pub(super) struct Written {
+    segment: SegmentId,
+    end: u64,
+    pub(super) records: u64,
+    /// When the first of the records was made.
+    pub(super) since_ms: Option<u64>,
+    /// How many intents it holds.
+    pub(super) opened: usize,
+    /// Where the intents stand that its records answer.
+    pub(super) closed: Vec<SegmentId>,
+    pub(super) done: Vec<oneshot::Sender<()>>,
+    /// Given back when the batch counts as used.
+    pub(super) rooms: Vec<Reservation>,
+}
+
+impl Written {
+    pub(super) fn new(segment: SegmentId, end: u64) -> Self {
+        Self {
+            segment,
+            end,
+            records: 0,
+            since_ms: None,
+            opened: 0,
+            closed: Vec::new(),
+            done: Vec::new(),
+            rooms: Vec::new(),
+        }
+    }
+}
+
+/// One record on its way to Postgres.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    segment: SegmentId,
+    pub(crate) id: Uuid,
+    /// The record's canonical bytes.
+    pub(crate) bytes: Bytes,
+}
+
+impl AsRef<[u8]> for Entry {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// The shelf.
+pub(super) struct Shelf {
+    state: Mutex<State>,
+    /// Held by the writer that reads.
+    turn: Mutex<()>,
+    /// Woken when there is something to read, or when nothing more will come.
+    available: Condvar,
+    /// Woken when the last record was delivered.
+    delivered: Condvar,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) segments: BTreeMap<SegmentId, Segment>,
+    /// Entries of leases that were given up, to be leased again first.
+    returned: VecDeque<Entry>,
+    /// Records on the shelf that are not delivered.
+    pub(super) undelivered: u64,
+    /// Nothing more will be written.
+    is_complete: bool,
+    next_lease: u64,
+    /// When the first record of each lease was made.
+    leases: BTreeMap<u64, u64>,
+    /// When the first record that waits unread was made, or a bit earlier.
+    unread_since: Option<u64>,
+}
+
+impl State {
+    /// When the oldest undelivered record was made, in milliseconds since 1970.
+    pub(super) fn oldest_ms(&self) -> Option<u64> {
+        let returned = self.returned.iter().map(|entry| millis_of(entry.id));
+        let leased = self.leases.values().copied();
+        returned.chain(leased).chain(self.unread_since).min()
+    }
+
+    /// Notes that a record of this age waits.
+    pub(super) fn wait_since(&mut self, since_ms: Option<u64>) {
+        if let Some(since) = since_ms {
+            self.unread_since.get_or_insert(since);
+        }
+    }
+
+    fn segment(&mut self, id: SegmentId) -> Option<&mut Segment> {
+        self.segments.get_mut(&id)
+    }
+}
+
+impl Shelf {
+    pub(super) fn new(metrics: Arc<Metrics>) -> Self {
+        Self {
+            state: Mutex::default(),
+            turn: Mutex::default(),
+            available: Condvar::new(),
+            delivered: Condvar::new(),
+            metrics,
+        }
+    }
+
+    /// Nothing panics while it holds the lock, so a poisoned one is no reason to
+    /// stop keeping records.
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes what was written visible to writers, and tells who waits for it.
+    pub(super) fn publish(&self, written: Written) {
+        let mut state = self.lock();
+        if let Some(segment) = state.segment(written.segment) {
+            segment.end = written.end;
+            segment.unread += written.records;
+            segment.open_intents += written.opened;
+        }
+        for id in written.closed {
+            if let Some(segment) = state.segment(id) {
+                segment.open_intents = segment.open_intents.saturating_sub(1);
+            }
+        }
+        state.undelivered += written.records;
+        state.wait_since(written.since_ms);
+        drop(state);
+        if written.records > 0 {
+            self.available.notify_one();
+        }
+        for done in written.done {
+            // Whoever waited may have gone away; the frame is kept all the same.
+            let _ = done.send(());
+        }
+    }
+
+    /// Says that nothing more will be written.
+    pub(super) fn complete(&self) {
+        self.lock().is_complete = true;
+        self.available.notify_all();
+        self.delivered.notify_all();
+    }
+
+    /// Waits until all that was written is delivered.
+    pub(super) fn wait_until_delivered(&self, deadline: Instant) -> u64 {
+        let mut state = self.lock();
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if state.undelivered == 0 || left.is_zero() {
+                return state.undelivered;
+            }
+            (state, _) = self
+                .delivered
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Waits for records and borrows up to `limit` of them, oldest first.
+    ///
+    /// `None` means that all is delivered and nothing more will come. Whatever is
+    /// there is taken at once, so batches are small when it is quiet and large
+    /// under load, without anybody waiting for a batch to fill.
+    pub(super) fn lease(self: &Arc<Self>, limit: usize) -> Option<Lease> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
+        loop {
+            if !state.returned.is_empty() {
+                let count = state.returned.len().min(limit);
+                let entries = state.returned.drain(..count).collect();
+                return Some(Lease::new(self, &mut state, entries));
+            }
+            let next = state
+                .segments
+                .iter()
+                .find(|(_, segment)| segment.read_to < segment.end);
+            if let Some((id, segment)) = next {
+                let id = *id;
+                let part = segment.read_to..segment.end;
+                let file = Arc::clone(&segment.file);
+                let orphans = Arc::clone(&segment.orphans);
+                drop(state);
+                let read = Read::of(id, Scanner::new(file, part.clone()), &orphans, limit);
+                state = self.lock();
+                if let Some(lease) = self.take(&mut state, id, part.end, read) {
+                    return Some(lease);
+                }
+                continue;
+            }
+            state.unread_since = None;
+            if state.is_complete && state.undelivered == 0 {
+                return None;
+            }
+            state = self
+                .available
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Notes what was read, and lends it.
+    fn take(
+        self: &Arc<Self>,
+        state: &mut State,
+        id: SegmentId,
+        known_end: u64,
+        read: Read,
+    ) -> Option<Lease> {
+        let segment = state.segment(id)?;
+        segment.read_to = read.to.unwrap_or(known_end);
+        segment.outstanding += read.entries.len();
+        segment.unread = segment.unread.saturating_sub(read.entries.len() as u64);
+        if read.is_damaged && !segment.is_damaged {
+            segment.is_damaged = true;
+            self.metrics.journal_damage.inc();
+            tracing::error!(
+                path = %segment.path.display(),
+                "a part of the journal cannot be read: the records in it are lost, the others \
+                 are delivered, and the file is set aside in the folder `damaged`"
+            );
+        }
+        if segment.read_to >= segment.end {
+            // Only damage leaves records unread.
+            let lost = std::mem::take(&mut segment.unread);
+            state.undelivered = state.undelivered.saturating_sub(lost);
+        }
+        let last = read.entries.last()?;
+        // What is unread is younger than what was read.
+        state.unread_since = Some(millis_of(last.id));
+        Some(Lease::new(self, state, read.entries))
+    }
+
+    fn settle(&self, state: &mut State, entries: &[Entry]) {
+        state.undelivered = state.undelivered.saturating_sub(entries.len() as u64);
+        for entry in entries {
+            if let Some(segment) = state.segment(entry.segment) {
+                segment.outstanding = segment.outstanding.saturating_sub(1);
+            }
+        }
+        if state.undelivered == 0 {
+            self.delivered.notify_all();
+            if state.is_complete {
+                self.available.notify_all();
+            }
+        }
+    }
+}
+
+/// What was read from one segment.
+struct Read {
+    entries: Vec<Entry>,
+    /// How far; unknown if it cannot be read to its end.
+    to: Option<u64>,
+    is_damaged: bool,
+}
+
+impl Read {
+    fn of(segment: SegmentId, scanner: Scanner, orphans: &HashSet<Uuid>, limit: usize) -> Self {
+        let mut read = Self {
+            entries: Vec::new(),
+            to: None,
+            is_damaged: false,
+        };
+        for attempt in 1..=READ_ATTEMPTS {
+            // What was read before an error is read again, which does no harm.
+            read.entries.clear();
+            match read.records(segment, &scanner, orphans, limit) {
+                Ok(to) => {
+                    read.to = Some(to);
+                    return read;
+                }
+                Err(error) => {
+                    tracing::error!(%error, attempt, "the journal cannot be read");
+                    thread::sleep(READ_RETRY);
+                }
+            }
+        }
+        read.is_damaged = true;
+        read
+    }
+
+    fn records(
+        &mut self,
+        segment: SegmentId,
+        scanner: &Scanner,
+        orphans: &HashSet<Uuid>,
+        limit: usize,
+    ) -> io::Result<u64> {
+        let mut scanner = scanner.again();
+        let mut bytes = 0;
+        while self.entries.len() < limit && bytes < LEASE_BYTES {
+            match scanner.next()? {
+                None => break,
+                Some(Item::Damage(_)) => self.is_damaged = true,
+                Some(Item::Frame(_, frame)) => {
+                    if frame.kind == Kind::Record || orphans.contains(&frame.id) {
+                        bytes += frame.payload.len();
+                        self.entries.push(Entry {
+                            segment,
+                            id: frame.id,
+                            bytes: frame.payload,
+                        });
+                    }
+                }
+            }
+        }
+        Ok(scanner.offset())
+    }
+}
+
+/// Records on loan to a writer.
+#[must_use = "a lease that is dropped puts its records back"]
+pub(crate) struct Lease {
+    shelf: Arc<Shelf>,
+    number: u64,
+    entries: Vec<Entry>,
+}
+
+impl Lease {
+    fn new(shelf: &Arc<Shelf>, state: &mut State, entries: Vec<Entry>) -> Self {
+        let number = state.next_lease;
+        state.next_lease += 1;
+        if let Some(first) = entries.first() {
+            state.leases.insert(number, millis_of(first.id));
+        }
+        Self {
+            shelf: Arc::clone(shelf),
+            number,
+            entries,
+        }
+    }
+
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The records are in Postgres: forget them.
+    pub(crate) fn delivered(mut self) {
+        let entries = std::mem::take(&mut self.entries);
+        let mut state = self.shelf.lock();
+        state.leases.remove(&self.number);
+        self.shelf.settle(&mut state, &entries);
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if self.entries.is_empty() {
+            return;
+        }
+        let mut state = self.shelf.lock();
+        state.leases.remove(&self.number);
+        for entry in self.entries.drain(..).rev() {
+            state.returned.push_front(entry);
+        }
+        drop(state);
+        self.shelf.available.notify_one();
+    }
+}

@@ -1,0 +1,594 @@
+//! The log over a disk that fails, and a model of what may be lost when.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use super::fake::{FakeDisk, Fault, Operation};
+use super::frame::{HEADER_BYTES, Kind};
+use super::log::{DAMAGED, Limits, Log, Write};
+use super::recovery::{Recovery, recover};
+use super::room::Room;
+use super::shelf::Shelf;
+use super::{Journal, JournalSettings, OpenError, Refusal};
+use crate::metrics::Metrics;
+
+const SEGMENT_BYTES: u64 = 4_096;
+
+/// A process with its log; time passes when it is told to.
+struct Process {
+    disk: FakeDisk,
+    shelf: Arc<Shelf>,
+    room: Arc<Room>,
+    log: Log,
+    recovery: Recovery,
+    now: Instant,
+}
+
+impl Process {
+    fn start(disk: &FakeDisk) -> Self {
+        let metrics = Arc::new(Metrics::default());
+        let shelf = Arc::new(Shelf::new(Arc::clone(&metrics)));
+        let recovery = recover(disk, Path::new(""), &mut shelf.lock(), &metrics).unwrap();
+        let room = Arc::new(Room::default());
+        let log = Log::new(
+            Arc::new(disk.clone()),
+            Path::new(""),
+            Limits {
+                quota_bytes: 1024 * 1024,
+                reserve_bytes: 0,
+                segment_bytes: SEGMENT_BYTES,
+            },
+            Arc::clone(&shelf),
+            Arc::clone(&room),
+            recovery.next_sequence,
+        );
+        Self {
+            disk: disk.clone(),
+            shelf,
+            room,
+            log,
+            recovery,
+            now: Instant::now(),
+        }
+    }
+
+    fn push(&mut self, id: Uuid, kind: Kind, text: &str, sync: bool) -> oneshot::Receiver<()> {
+        let (done, kept) = oneshot::channel();
+        self.log.push(Write {
+            id,
+            kind,
+            payload: text.as_bytes().to_vec(),
+            sync,
+            done: Some(done),
+            room: None,
+        });
+        kept
+    }
+
+    /// Appends and commits; whether it was acknowledged.
+    fn append(&mut self, id: Uuid, kind: Kind, text: &str) -> bool {
+        let mut kept = self.push(id, kind, text, false);
+        self.log.commit(self.now);
+        kept.try_recv().is_ok()
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now += time;
+        self.log.tick(self.now);
+    }
+
+    fn sync_in_background(&mut self) {
+        for job in self.log.sync_jobs() {
+            let result = job.file.sync();
+            self.log.synced(self.now, job.segment, result);
+        }
+    }
+
+    /// Delivers what there is, at most `limit` records at once.
+    fn deliver(&mut self, limit: usize) -> Vec<(Uuid, String)> {
+        let mut delivered = Vec::new();
+        while self.shelf.lock().undelivered > 0 {
+            let lease = self.shelf.lease(limit).unwrap();
+            for entry in lease.entries() {
+                let text = String::from_utf8(entry.bytes.to_vec()).unwrap();
+                delivered.push((entry.id, text));
+            }
+            lease.delivered();
+        }
+        delivered
+    }
+
+    fn kill(self) -> Self {
+        Self::start(&self.disk)
+    }
+}
+
+/// Ids in order, so that failures read well.
+fn id(number: u64) -> Uuid {
+    Uuid::from_u64_pair(number, 0)
+}
+
+fn texts(delivered: Vec<(Uuid, String)>) -> Vec<String> {
+    delivered.into_iter().map(|(_, text)| text).collect()
+}
+
+/// Fills segments with numbered records.
+fn fill(process: &mut Process, records: u64) {
+    for number in 0..records {
+        let text = format!("{number:0100}");
+        assert!(process.append(id(number), Kind::Record, &text));
+    }
+}
+
+#[test]
+fn what_was_acknowledged_is_delivered_in_order_by_the_process_that_follows() {
+    let mut process = Process::start(&FakeDisk::default());
+    fill(&mut process, 100);
+    let mut process = process.kill();
+    assert_eq!(process.recovery.records, 100);
+    let expected: Vec<String> = (0..100).map(|number| format!("{number:0100}")).collect();
+    assert_eq!(texts(process.deliver(7)), expected);
+}
+
+#[test]
+fn a_lease_that_is_given_up_goes_to_the_next_writer_first() {
+    let mut process = Process::start(&FakeDisk::default());
+    fill(&mut process, 3);
+    drop(process.shelf.lease(2).unwrap());
+    assert_eq!(process.deliver(10).len(), 3);
+}
+
+#[test]
+fn an_intent_is_told_only_if_no_record_followed() {
+    let mut process = Process::start(&FakeDisk::default());
+    process.append(id(1), Kind::Intent, "unknown 1");
+    process.append(id(2), Kind::Intent, "unknown 2");
+    process.append(id(1), Kind::Record, "record 1");
+    assert_eq!(texts(process.deliver(10)), ["record 1"]);
+    let mut process = process.kill();
+    assert_eq!(process.recovery.unknown, 1);
+    let delivered = texts(process.deliver(10));
+    assert!(delivered.contains(&"unknown 2".to_owned()), "{delivered:?}");
+    assert!(
+        !delivered.contains(&"unknown 1".to_owned()),
+        "{delivered:?}"
+    );
+}
+
+#[test]
+fn delivered_segments_go_and_a_long_running_handler_pins_none() {
+    let mut process = Process::start(&FakeDisk::default());
+    process.append(id(1_000), Kind::Intent, "unknown");
+    fill(&mut process, 200);
+    assert!(process.disk.used() > 5 * SEGMENT_BYTES as usize);
+    process.deliver(50);
+    process.pass(Duration::from_millis(100));
+    assert!(process.disk.used() < 3 * SEGMENT_BYTES as usize);
+    process.pass(Duration::from_secs(6));
+    process.pass(Duration::from_secs(1));
+    assert!(process.disk.used() < 200, "{:?}", process.disk.names());
+
+    let mut process = process.kill();
+    assert_eq!(texts(process.deliver(10)), ["unknown"]);
+}
+
+#[test]
+fn a_record_that_comes_after_its_intent_was_carried_is_told_alone() {
+    let mut process = Process::start(&FakeDisk::default());
+    process.append(id(1_000), Kind::Intent, "unknown");
+    fill(&mut process, 100);
+    process.deliver(50);
+    process.pass(Duration::from_secs(6));
+    process.pass(Duration::from_secs(1));
+    process.append(id(1_000), Kind::Record, "record");
+    let mut process = process.kill();
+    assert_eq!(process.recovery.unknown, 0);
+    assert_eq!(texts(process.deliver(10)), ["record"]);
+}
+
+#[test]
+fn frames_that_the_disk_did_not_take_wait_for_one_that_works() {
+    for fault in [Fault::Error, Fault::NoSpace, Fault::Short] {
+        let mut process = Process::start(&FakeDisk::default());
+        process.append(id(1), Kind::Record, "before");
+        process.disk.arm(Operation::Write, fault);
+        assert!(!process.append(id(2), Kind::Record, "during"));
+        assert_eq!(process.room.reserve().err(), Some(Refusal::Impaired));
+        process.pass(Duration::from_secs(1));
+        assert!(process.room.reserve().is_ok(), "{fault:?}");
+        assert_eq!(texts(process.deliver(10)), ["before", "during"]);
+        let process = process.kill();
+        assert_eq!(process.recovery.damaged, 0, "{fault:?}");
+    }
+}
+
+#[test]
+fn after_a_failed_sync_nothing_is_accepted_until_what_is_in_doubt_is_delivered() {
+    let mut process = Process::start(&FakeDisk::default());
+    process.append(id(1), Kind::Record, "in doubt");
+    process.disk.arm(Operation::Sync, Fault::Error);
+    process.sync_in_background();
+    process.pass(Duration::from_secs(60));
+    assert_eq!(process.room.reserve().err(), Some(Refusal::Impaired));
+    assert!(process.append(id(2), Kind::Record, "of an attempt under way"));
+    process.deliver(10);
+    process.pass(Duration::from_secs(1));
+    process.pass(Duration::from_secs(1));
+    assert!(process.room.reserve().is_ok());
+}
+
+#[test]
+fn who_waits_for_a_sync_that_fails_is_answered_by_a_sync_of_another_file() {
+    let mut process = Process::start(&FakeDisk::default());
+    process.disk.arm(Operation::Sync, Fault::Error);
+    let mut kept = process.push(id(1), Kind::Record, "record", true);
+    process.log.commit(process.now);
+    assert!(kept.try_recv().is_err());
+    process.pass(Duration::from_secs(1));
+    assert!(kept.try_recv().is_ok());
+    process.disk.cut_power(&mut || false);
+    let mut process = process.kill();
+    assert!(texts(process.deliver(10)).contains(&"record".to_owned()));
+}
+
+#[test]
+fn a_full_disk_refuses_drains_and_accepts_again() {
+    let disk = FakeDisk::default();
+    disk.set_capacity(Some(40_000));
+    let mut process = Process::start(&disk);
+    let mut number = 0;
+    while process.room.reserve().is_ok() {
+        assert!(process.append(id(number), Kind::Record, &"x".repeat(1_000)));
+        process.pass(Duration::from_millis(100));
+        number += 1;
+    }
+    assert_eq!(process.room.reserve().err(), Some(Refusal::Full));
+    disk.set_capacity(Some(disk.used()));
+    assert!(!process.append(id(number), Kind::Record, "under way"));
+    let mut process = process.kill();
+    process.pass(Duration::from_secs(1));
+    assert_eq!(process.deliver(10).len() as u64, number);
+    process.pass(Duration::from_secs(1));
+    process.pass(Duration::from_secs(1));
+    assert!(process.room.reserve().is_ok());
+}
+
+#[test]
+fn a_torn_tail_is_cut_without_an_alarm() {
+    let disk = FakeDisk::default();
+    let mut process = Process::start(&disk);
+    fill(&mut process, 3);
+    let name = disk.names().pop().unwrap();
+    disk.tamper(&name, |bytes| {
+        let half = bytes[..HEADER_BYTES + 50].to_vec();
+        bytes.extend(half);
+    });
+    let mut process = process.kill();
+    assert_eq!(process.recovery.damaged, 0);
+    assert_eq!(process.deliver(10).len(), 3);
+    fill(&mut process, 1);
+    assert_eq!(process.kill().recovery.damaged, 0);
+}
+
+#[test]
+fn a_damaged_frame_costs_itself_and_its_file_is_set_aside() {
+    let disk = FakeDisk::default();
+    let mut process = Process::start(&disk);
+    fill(&mut process, 100);
+    let name = disk.names().remove(0);
+    disk.tamper(&name, |bytes| bytes[300] ^= 1);
+    let mut process = process.kill();
+    assert_eq!(process.recovery.damaged, 1);
+    assert_eq!(process.recovery.records, 99);
+    assert_eq!(process.deliver(10).len(), 99);
+    process.pass(Duration::from_secs(1));
+    assert!(disk.names().contains(&format!("{DAMAGED}/{name}")));
+    assert_eq!(process.kill().recovery.damaged, 0);
+}
+
+#[test]
+fn damage_that_comes_after_the_start_is_found_too_and_ends_nothing() {
+    let disk = FakeDisk::default();
+    let mut process = Process::start(&disk);
+    fill(&mut process, 100);
+    let name = disk.names().remove(0);
+    disk.tamper(&name, |bytes| bytes[300] ^= 1);
+    assert_eq!(process.deliver(10).len(), 99);
+    process.pass(Duration::from_secs(1));
+    assert!(disk.names().contains(&format!("{DAMAGED}/{name}")));
+}
+
+#[test]
+fn a_journal_of_a_newer_version_is_left_alone() {
+    let disk = FakeDisk::default();
+    let mut process = Process::start(&disk);
+    fill(&mut process, 1);
+    let name = disk.names().remove(0);
+    disk.tamper(&name, |bytes| bytes[3] += 1);
+    let metrics = Arc::new(Metrics::default());
+    let shelf = Shelf::new(Arc::clone(&metrics));
+    let error = recover(&disk, Path::new(""), &mut shelf.lock(), &metrics).unwrap_err();
+    assert!(matches!(error, OpenError::NewerFormat { .. }), "{error}");
+}
+
+#[test]
+fn one_folder_belongs_to_one_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = JournalSettings::new(folder.path().join("journal"));
+    let open = || Journal::open(&settings, Arc::default());
+    let (journal, _) = open().unwrap();
+    assert!(matches!(open(), Err(OpenError::InUse { .. })));
+    journal.drain(Instant::now());
+    open().unwrap();
+}
+
+/// What may happen to a log.
+#[derive(Clone, Debug)]
+enum Step {
+    /// An attempt begins; is its intent, and later its record, synced?
+    Begin {
+        sync: bool,
+    },
+    /// The oldest attempt under way ends, with a record of this length.
+    End {
+        length: usize,
+    },
+    Commit,
+    /// Time passes.
+    Pass {
+        milliseconds: u64,
+    },
+    SyncInBackground,
+    /// Writers deliver at most so many records, or give them up.
+    Deliver {
+        limit: usize,
+        give_up: bool,
+    },
+    /// The next operation of this kind fails.
+    Arm(Operation, Fault),
+    Kill,
+    CutPower {
+        seed: u64,
+    },
+    SetCapacity(Option<usize>),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let operation = prop_oneof![
+        Just(Operation::Create),
+        Just(Operation::Write),
+        Just(Operation::Sync),
+        Just(Operation::SyncFolder),
+        Just(Operation::Remove),
+        Just(Operation::Cut),
+        Just(Operation::Allocate),
+    ];
+    let fault = prop_oneof![Just(Fault::Error), Just(Fault::NoSpace), Just(Fault::Short)];
+    prop_oneof![
+        8 => any::<bool>().prop_map(|sync| Step::Begin { sync }),
+        8 => (1_usize..2_000).prop_map(|length| Step::End { length }),
+        10 => Just(Step::Commit),
+        4 => (0_u64..8_000).prop_map(|milliseconds| Step::Pass { milliseconds }),
+        2 => Just(Step::SyncInBackground),
+        4 => (1_usize..20, prop::bool::weighted(0.2))
+            .prop_map(|(limit, give_up)| Step::Deliver { limit, give_up }),
+        4 => (operation, fault).prop_map(|(operation, fault)| Step::Arm(operation, fault)),
+        1 => Just(Step::Kill),
+        1 => any::<u64>().prop_map(|seed| Step::CutPower { seed }),
+        1 => prop::option::of(8_000_usize..60_000).prop_map(Step::SetCapacity),
+    ]
+}
+
+/// What is known of one attempt.
+struct Attempt {
+    id: Uuid,
+    sync: bool,
+    intent: Option<oneshot::Receiver<()>>,
+    intent_kept: bool,
+    record: Option<oneshot::Receiver<()>>,
+    record_kept: bool,
+    /// The process that ran it is gone.
+    is_over: bool,
+    /// The power was cut before it was safe from that.
+    is_excused: bool,
+}
+
+/// The log, and beside it what it has promised.
+struct Model {
+    disk: FakeDisk,
+    process: Option<Process>,
+    attempts: Vec<Attempt>,
+    /// Postgres: the first text of an id stays.
+    stored: HashMap<Uuid, String>,
+    was_cut: bool,
+    armed: HashSet<Operation>,
+}
+
+impl Model {
+    fn new() -> Self {
+        let disk = FakeDisk::default();
+        Self {
+            process: Some(Process::start(&disk)),
+            disk,
+            attempts: Vec::new(),
+            stored: HashMap::new(),
+            was_cut: false,
+            armed: HashSet::new(),
+        }
+    }
+
+    fn process(&mut self) -> &mut Process {
+        self.process.as_mut().unwrap()
+    }
+
+    fn take(&mut self, step: &Step) {
+        match *step {
+            Step::Begin { sync } => {
+                let id = id(self.attempts.len() as u64 + 1);
+                let intent = self.process().push(id, Kind::Intent, "unknown", sync);
+                self.attempts.push(Attempt {
+                    id,
+                    sync,
+                    intent: Some(intent),
+                    intent_kept: false,
+                    record: None,
+                    record_kept: false,
+                    is_over: false,
+                    is_excused: false,
+                });
+            }
+            Step::End { length } => {
+                let Some(position) = self
+                    .attempts
+                    .iter()
+                    .position(|attempt| attempt.record.is_none() && !attempt.is_over)
+                else {
+                    return;
+                };
+                let (id, sync) = (self.attempts[position].id, self.attempts[position].sync);
+                let text = "r".repeat(length);
+                let record = self.process().push(id, Kind::Record, &text, sync);
+                self.attempts[position].record = Some(record);
+            }
+            Step::Commit => {
+                let process = self.process();
+                process.log.commit(process.now);
+            }
+            Step::Pass { milliseconds } => self.process().pass(Duration::from_millis(milliseconds)),
+            Step::SyncInBackground => self.process().sync_in_background(),
+            Step::Deliver { limit, give_up } => self.deliver(limit, give_up),
+            Step::Arm(operation, fault) => {
+                self.armed.insert(operation);
+                self.disk.arm(operation, fault);
+            }
+            Step::Kill => self.restart(),
+            Step::CutPower { seed } => {
+                self.hear();
+                for attempt in &mut self.attempts {
+                    attempt.is_excused |= !attempt.sync;
+                }
+                let mut state = seed | 1;
+                self.process = None;
+                self.was_cut = true;
+                self.disk.cut_power(&mut || {
+                    // Xorshift: any sequence will do, as long as it is the same again.
+                    state ^= state << 13;
+                    state ^= state >> 7;
+                    state ^= state << 17;
+                    state % 2 == 0
+                });
+                self.restart();
+            }
+            Step::SetCapacity(capacity) => self.disk.set_capacity(capacity),
+        }
+        self.hear();
+    }
+
+    /// Listens for acknowledgements.
+    fn hear(&mut self) {
+        let heard = |kept: &mut Option<oneshot::Receiver<()>>| {
+            kept.as_mut().is_some_and(|kept| kept.try_recv().is_ok())
+        };
+        for attempt in &mut self.attempts {
+            attempt.intent_kept |= heard(&mut attempt.intent);
+            attempt.record_kept |= heard(&mut attempt.record);
+        }
+    }
+
+    fn deliver(&mut self, limit: usize, give_up: bool) {
+        let process = self.process.as_mut().unwrap();
+        if process.shelf.lock().undelivered == 0 {
+            return;
+        }
+        let lease = process.shelf.lease(limit).unwrap();
+        for entry in lease.entries() {
+            let text = String::from_utf8(entry.bytes.to_vec()).unwrap();
+            self.stored.entry(entry.id).or_insert(text);
+        }
+        // Given up, they are in Postgres, and nobody knows.
+        if !give_up {
+            lease.delivered();
+        }
+    }
+
+    fn restart(&mut self) {
+        self.hear();
+        for attempt in &mut self.attempts {
+            attempt.is_over = true;
+        }
+        self.process = None;
+        self.process = Some(Process::start(&self.disk));
+    }
+
+    /// Everything is repaired and delivered; the promises must hold.
+    fn check(mut self) {
+        let was_cut = self.was_cut;
+        let could_not_tidy = [Operation::Cut, Operation::Remove]
+            .iter()
+            .all(|operation| self.armed.contains(operation));
+        self.disk.disarm();
+        self.disk.set_capacity(None);
+        self.restart();
+        while self.process().shelf.lock().undelivered > 0 {
+            self.deliver(100, false);
+        }
+        let pushed: HashSet<Uuid> = self.attempts.iter().map(|attempt| attempt.id).collect();
+        for id in self.stored.keys() {
+            assert!(pushed.contains(id), "{id} was never appended");
+        }
+        for attempt in &self.attempts {
+            let stored = self.stored.get(&attempt.id).map(String::as_str);
+            if attempt.record_kept && !attempt.is_excused {
+                assert!(
+                    stored.is_some_and(|text| text != "unknown"),
+                    "{}: a record that was acknowledged is {stored:?}",
+                    attempt.id
+                );
+            } else if attempt.intent_kept && !attempt.is_excused {
+                assert!(
+                    stored.is_some(),
+                    "{}: an attempt without a trace",
+                    attempt.id
+                );
+            }
+        }
+        let process = self.process();
+        for _ in 0..4 {
+            process.pass(Duration::from_secs(6));
+        }
+        assert!(process.room.reserve().is_ok());
+        // A power cut may leave holes, and what has holes is set aside. So is the
+        // rest of a write that could be neither finished nor cut nor removed.
+        let mut names = process.disk.names();
+        if was_cut || could_not_tidy {
+            names.retain(|name| !name.starts_with(DAMAGED));
+        }
+        assert_eq!(names.len(), 1, "what is delivered is removed: {names:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        // The regressions are part of the source.
+        failure_persistence: Some(Box::new(FileFailurePersistence::SourceParallel("proptest-regressions"))),
+        cases: 256,
+        ..ProptestConfig::default()
+    })]
+
+    /// `PROPTEST_CASES=4000` makes it a hundred thousand steps and more.
+    #[test]
+    fn no_promise_is_broken_by_any_order_of_faults(steps in prop::collection::vec(step(), 1..60)) {
+        let mut model = Model::new();
+        for step in &steps {
+            model.take(step);
+        }
+        model.check();
+    }
+}

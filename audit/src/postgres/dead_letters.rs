@@ -1,0 +1,123 @@
+//! Records that Postgres refuses although it takes others.
+
+use chrono::{DateTime, Utc};
+use diesel::pg::PgConnection;
+use diesel::prelude::*;
+use diesel::sql_types::{Bytea, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use uuid::Uuid;
+
+use super::insert;
+use super::pool::bounded_url;
+use super::sqlstate::Rejection;
+
+/// How many are listed, and tried again, at once.
+const PAGE: i64 = 1_000;
+
+/// A record that Postgres refused.
+#[derive(Clone, Debug, PartialEq, Eq, QueryableByName)]
+pub struct DeadLetter {
+    /// The record's id.
+    #[diesel(sql_type = SqlUuid)]
+    pub id: Uuid,
+    /// Its canonical bytes.
+    #[diesel(sql_type = Bytea)]
+    pub record: Vec<u8>,
+    /// The SQLSTATE of the refusal, where it is known.
+    #[diesel(sql_type = Nullable<Text>)]
+    pub sqlstate: Option<String>,
+    /// What Postgres said.
+    #[diesel(sql_type = Text)]
+    pub message: String,
+    /// When.
+    #[diesel(sql_type = Timestamptz)]
+    pub refused_at: DateTime<Utc>,
+}
+
+/// What became of a dead letter that was tried again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Requeued {
+    /// The record's id.
+    pub id: Uuid,
+    /// What Postgres said if it refused it again; otherwise it is stored.
+    pub refusal: Option<String>,
+}
+
+/// Why dead letters cannot be read or stored.
+#[derive(Debug, thiserror::Error)]
+pub enum DeadLetterError {
+    /// There was no connection.
+    #[error("cannot connect to Postgres: {0}")]
+    Connect(#[from] ConnectionError),
+    /// A statement failed.
+    #[error("Postgres refuses to look at the dead letters: {0}")]
+    Query(#[from] diesel::result::Error),
+}
+
+/// The records in the database at `url` that Postgres refused and that were not
+/// stored since, oldest first; the first thousand of them. It blocks.
+///
+/// # Errors
+///
+/// When the database cannot be reached, or has no such table yet.
+pub fn dead_letters(url: &str) -> Result<Vec<DeadLetter>, DeadLetterError> {
+    let mut connection = connect(url)?;
+    Ok(waiting(&mut connection)?)
+}
+
+/// Tries to store the dead letters again, those with these ids or all, and
+/// says of each what became of it. It blocks.
+///
+/// # Errors
+///
+/// When the database cannot be reached, or has no such table yet.
+pub fn requeue_dead_letters(url: &str, only: &[Uuid]) -> Result<Vec<Requeued>, DeadLetterError> {
+    let mut connection = connect(url)?;
+    let letters = waiting(&mut connection)?
+        .into_iter()
+        .filter(|letter| only.is_empty() || only.contains(&letter.id));
+    let mut results = Vec::new();
+    for letter in letters {
+        let stored = insert::insert(&mut connection, &[&letter.record]);
+        if stored.is_ok() {
+            diesel::sql_query("UPDATE audit_dead_letters SET requeued_at = now() WHERE id = $1")
+                .bind::<SqlUuid, _>(letter.id)
+                .execute(&mut connection)?;
+        }
+        results.push(Requeued {
+            id: letter.id,
+            refusal: stored.err().map(|rejection| rejection.message),
+        });
+    }
+    Ok(results)
+}
+
+fn connect(url: &str) -> Result<PgConnection, ConnectionError> {
+    PgConnection::establish(&bounded_url(url, "audit-dead-letters"))
+}
+
+fn waiting(connection: &mut PgConnection) -> QueryResult<Vec<DeadLetter>> {
+    diesel::sql_query(format!(
+        "SELECT id, record, sqlstate, message, refused_at FROM audit_dead_letters \
+         WHERE requeued_at IS NULL ORDER BY refused_at, id LIMIT {PAGE}"
+    ))
+    .load(connection)
+}
+
+/// Sets a record aside. Doing so twice is no harm.
+pub(super) fn set_aside(
+    connection: &mut PgConnection,
+    id: Uuid,
+    record: &[u8],
+    rejection: &Rejection,
+) -> Result<(), Rejection> {
+    diesel::sql_query(
+        "INSERT INTO audit_dead_letters (id, record, sqlstate, message) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT DO NOTHING",
+    )
+    .bind::<SqlUuid, _>(id)
+    .bind::<Bytea, _>(record)
+    .bind::<Nullable<Text>, _>(&rejection.sqlstate)
+    .bind::<Text, _>(&rejection.message)
+    .execute(connection)?;
+    Ok(())
+}
