@@ -5,6 +5,7 @@
 
 mod ci;
 mod command;
+mod faults;
 mod generate;
 mod libpq;
 mod postgres;
@@ -47,6 +48,12 @@ enum Command {
         #[arg(last = true)]
         arguments: Vec<OsString>,
     },
+    /// Break the service and its PostgreSQL in every way we know; writes docs/faults.md
+    Faults {
+        /// Arguments of the command itself, for example `-- --only disk-full` or `-- --list`
+        #[arg(last = true)]
+        arguments: Vec<OsString>,
+    },
     /// Everything that must hold before a change is merged
     Ci,
     /// Write docs/openapi.json and the Diesel schemas anew
@@ -57,6 +64,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run { release, arguments } => run::run(release, &arguments),
         Command::Test { arguments } => test::test(&arguments),
+        Command::Faults { arguments } => faults::faults(&arguments),
         Command::Ci => ci::ci(),
         Command::Generate => generate::generate(),
     };

@@ -1,0 +1,119 @@
+//! The scenarios, by what they break.
+
+mod database;
+mod disk;
+mod process;
+mod wire;
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::load::{Load, Requests};
+use crate::oracle;
+use crate::report::Report;
+use crate::service::Service;
+use crate::world::{Stage, World};
+use crate::{Error, Result};
+
+/// How many clients there are.
+const CLIENTS: usize = 16;
+
+/// How thorough a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Length {
+    /// Seconds, for every run of the tests.
+    Short,
+    /// As long as it takes.
+    Full,
+}
+
+impl Length {
+    fn rounds(self, full: u32) -> u32 {
+        match self {
+            Self::Short => full.min(2),
+            Self::Full => full,
+        }
+    }
+}
+
+/// Something to break.
+pub struct Scenario {
+    /// What it is called.
+    pub name: &'static str,
+    /// What happens.
+    pub about: &'static str,
+    /// Whether it is part of the short form.
+    pub is_short: bool,
+    run: fn(&Stage<'_>, Length) -> Result<Report>,
+}
+
+impl Scenario {
+    /// Runs it. A scenario that breaks down itself has failed.
+    #[must_use]
+    pub fn run(&self, world: &World, length: Length) -> Report {
+        let began = Instant::now();
+        world
+            .stage(self.name)
+            .and_then(|stage| (self.run)(&stage, length))
+            .unwrap_or_else(|error: Error| Report::failed(format!("broke down: {error}")))
+            .named(self.name, began.elapsed())
+    }
+}
+
+macro_rules! scenarios {
+    ($($name:literal, $short:literal, $run:path, $about:literal;)+) => {
+        /// All of them.
+        pub const SCENARIOS: &[Scenario] = &[$(Scenario { name: $name, about: $about, is_short: $short, run: $run }),+];
+    };
+}
+
+scenarios! {
+    "kill-under-load", true, process::kill_under_load, "kill -9 of the service at any moment, again and again";
+    "kill-at-fault-points", false, process::kill_at_fault_points, "kill -9 at a write, a sync, a roll-over, a removal, and after a commit in Postgres";
+    "sigterm-without-postgres", true, process::sigterm_without_postgres, "SIGTERM while Postgres is away: exit 0 in time, the rest is delivered by the next start";
+    "second-signal", true, process::second_signal, "two SIGTERMs while requests hang: the service ends at once";
+    "two-instances", false, process::two_instances, "two instances on one database, killed in turns";
+    "shared-journal-folder", true, process::shared_journal_folder, "a second process on the same journal folder does not start";
+    "torn-tail", true, disk::torn_tail, "the last write of a killed process is half there";
+    "bit-flip", true, disk::bit_flip, "a bit of a journal file is flipped while the service is down";
+    "journal-write-fails", false, disk::writes_fail, "EIO, ENOSPC and short writes";
+    "journal-sync-fails", false, disk::syncs_fail, "EIO of fdatasync";
+    "disk-full", true, disk::full, "the journal's disk fills up to the last byte";
+    "postgres-down", true, wire::postgres_down, "Postgres is away while requests go on";
+    "postgres-killed", true, wire::postgres_killed, "kill -9 of the postmaster under load";
+    "commit-reply-cut", true, wire::commit_reply_cut, "the wire is cut after Postgres has committed and before it says so";
+    "postgres-silent", true, wire::postgres_silent, "Postgres is alive and does not answer, for longer than any timeout";
+    "read-only-failover", false, database::read_only_failover, "Postgres takes no writes for a while";
+    "postgres-disk-full", false, database::disk_full, "Postgres has no disk left (SQLSTATE 53100) for a while";
+    "poison-records", true, database::poison_records, "one record in a hundred cannot be stored";
+    "partition-missing", false, database::partition_missing, "the table has no partition for the records";
+    "million-pending", false, wire::million_pending, "a million records wait: memory stays bounded, and the next start is quick";
+}
+
+/// A load on one service, with a token unless it is to be denied.
+fn load_on(service: &Service, prefix: &str, is_denied: bool) -> Result<Load> {
+    Ok(Load::start(&requests(service, prefix, is_denied)?, CLIENTS))
+}
+
+fn requests(service: &Service, prefix: &str, is_denied: bool) -> Result<Requests> {
+    Ok(Requests {
+        address: service.address,
+        prefix: prefix.to_owned(),
+        token: (!is_denied).then(|| service.token()).transpose()?,
+        poison_one_in: None,
+    })
+}
+
+/// A moment of this length or up to twice of it, by the clock's last digits.
+fn about(moment: Duration) {
+    let jitter = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |now| now.subsec_nanos() % 1_000);
+    thread::sleep(moment.mul_f64(1.0 + f64::from(jitter) / 1_000.0));
+}
+
+/// Stops the load and asks the oracle.
+fn judge(stage: &Stage<'_>, load: Load) -> Result<Report> {
+    let clients = load.stop();
+    Ok(Report::of(oracle::ask(stage, &clients)?))
+}

@@ -1,0 +1,40 @@
+//! `cargo xtask faults`: what is lost when things break.
+
+use std::ffi::OsString;
+
+use crate::command::{cargo, program, run, say};
+use crate::{Result, libpq, postgres, root};
+
+/// Steps of the journal's model in the long form: cases of thirty steps on average.
+const MODEL_CASES: &str = "10000";
+
+pub(crate) fn faults(arguments: &[OsString]) -> Result {
+    let target = root().join("target");
+    // The fault points are compiled in only here, and in a folder of their own, so
+    // that they cannot end up in a binary that somebody serves with.
+    let faulty_target = target.join("fault-injection");
+    say("building the service with and without its fault points; the first time takes minutes");
+    let build = |arguments: &[&str]| run(cargo().args(["build", "--locked", "--release"]).args(arguments).args(libpq::features()));
+    build(&["--package", "items-api", "--package", "faults"])?;
+    run(cargo()
+        .args(["build", "--locked", "--package", "items-api"])
+        .args(libpq::features_with("fault-injection"))
+        .arg("--target-dir")
+        .arg(&faulty_target))?;
+    postgres::programs()?;
+    if arguments.is_empty() {
+        say("the journal's model, over a simulated disk");
+        run(cargo()
+            .args(["test", "--locked", "--package", "audit", "--lib", "journal::"])
+            .args(libpq::features())
+            .env("PROPTEST_CASES", MODEL_CASES))?;
+    }
+    run(program(target.join("release/faults"))
+        .arg("--binary")
+        .arg(target.join("release/items-api"))
+        .arg("--faulty-binary")
+        .arg(faulty_target.join("debug/items-api"))
+        .args(arguments.is_empty().then_some("--output=docs/faults.md"))
+        .args(arguments)
+        .env("PRIVATE_POSTGRES_CACHE", postgres::program_cache()))
+}
