@@ -57,6 +57,10 @@ mod postgres;
 pub mod routes;
 
 mod authenticate;
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+#[allow(missing_debug_implementations, reason = "only benchmarks see it")]
+pub mod bench;
 mod gap;
 mod handle;
 #[cfg(feature = "jwt")]

@@ -14,19 +14,31 @@ pub(crate) fn faults(arguments: &[OsString]) -> Result {
     // that they cannot end up in a binary that somebody serves with.
     let faulty_target = target.join("fault-injection");
     say("building the service with and without its fault points; the first time takes minutes");
-    let build = |arguments: &[&str]| run(cargo().args(["build", "--locked", "--release"]).args(arguments).args(libpq::features()));
-    build(&["--package", "items-api", "--package", "faults"])?;
+    let features = libpq::features();
+    run(cargo()
+        .args(["build", "--locked", "--release"])
+        .args(["--package", "items-api", "--package", "faults"])
+        .args(&features))?;
     run(cargo()
         .args(["build", "--locked", "--package", "items-api"])
-        .args(libpq::features_with("fault-injection"))
+        .args(["--features", "items-api/fault-injection"])
+        .args(&features)
         .arg("--target-dir")
         .arg(&faulty_target))?;
     postgres::programs()?;
     if arguments.is_empty() {
         say("the journal's model, over a simulated disk");
         run(cargo()
-            .args(["test", "--locked", "--package", "audit", "--lib", "journal::"])
-            .args(libpq::features())
+            .args([
+                "test",
+                "--locked",
+                "--package",
+                "audit",
+                "--package",
+                "items-api",
+            ])
+            .args(["--lib", "journal::"])
+            .args(&features)
             .env("PROPTEST_CASES", MODEL_CASES))?;
     }
     run(program(target.join("release/faults"))

@@ -3,6 +3,7 @@
 //! They link nothing that needs a C library, so they start on a machine that has
 //! only a Rust toolchain, and set up the rest.
 
+mod bench;
 mod ci;
 mod command;
 mod faults;
@@ -54,6 +55,12 @@ enum Command {
         #[arg(last = true)]
         arguments: Vec<OsString>,
     },
+    /// Measure what the audit trail costs; writes docs/benchmarks.md and .tsv
+    Bench {
+        /// Arguments of the benchmarks themselves, for example `-- --rounds 1 --seconds 1`
+        #[arg(last = true)]
+        arguments: Vec<OsString>,
+    },
     /// Everything that must hold before a change is merged
     Ci,
     /// Write docs/openapi.json and the Diesel schemas anew
@@ -65,6 +72,7 @@ fn main() -> ExitCode {
         Command::Run { release, arguments } => run::run(release, &arguments),
         Command::Test { arguments } => test::test(&arguments),
         Command::Faults { arguments } => faults::faults(&arguments),
+        Command::Bench { arguments } => bench::bench(&arguments),
         Command::Ci => ci::ci(),
         Command::Generate => generate::generate(),
     };

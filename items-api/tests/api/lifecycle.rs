@@ -146,6 +146,48 @@ async fn without_a_database_url_the_program_runs_a_postgres_of_its_own() {
     }
 }
 
+#[actix_web::test]
+async fn dead_letters_are_listed_and_requeued_by_commands() {
+    let service = TestService::start().await;
+    let mut owner = service.database.connect();
+    owner
+        .batch_execute(
+            "ALTER TABLE audit_records ADD CONSTRAINT no_poison CHECK (action <> 'create_item')",
+        )
+        .unwrap();
+    let item = service.create(&json!({ "name": "Kettle" })).await;
+    let data_dir = tempfile::tempdir().unwrap();
+    let command = |arguments: &[&str]| {
+        program(data_dir.path(), Some(service.database.url()))
+            .arg("dead-letters")
+            .args(arguments)
+            .output()
+            .unwrap()
+    };
+    let letter: serde_json::Value = eventually("a dead letter", async || {
+        let output = command(&["list"]);
+        assert!(output.status.success(), "{output:?}");
+        serde_json::from_slice(&output.stdout).ok()
+    })
+    .await;
+    assert_eq!(letter["sqlstate"], "23514");
+    let record: serde_json::Value =
+        serde_json::from_str(letter["record"].as_str().unwrap()).unwrap();
+    assert_eq!(record["resource"]["id"], item["id"]);
+
+    let id = letter["id"].as_str().unwrap();
+    let refused = command(&["requeue", id]);
+    assert!(!refused.status.success());
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("mend the cause"));
+    owner
+        .batch_execute("ALTER TABLE audit_records DROP CONSTRAINT no_poison")
+        .unwrap();
+    let stored = command(&["requeue"]);
+    assert!(stored.status.success(), "{stored:?}");
+    assert_eq!(service.records("action=create_item", 1).await[0]["id"], id);
+    assert!(command(&["list"]).stdout.is_empty());
+}
+
 #[test]
 fn a_mistake_on_the_command_line_is_answered_with_the_fix() {
     let data_dir = tempfile::tempdir().unwrap();
@@ -161,6 +203,11 @@ fn a_mistake_on_the_command_line_is_answered_with_the_fix() {
             "/nonexistent.toml",
         ),
         (vec!["serve", "--bind", "nowhere"], "--bind"),
+        (
+            vec!["serve", "--audit-durability", "forever"],
+            "possible values: memory, crash, power_loss",
+        ),
+        (vec!["dead-letters"], "requeue"),
     ] {
         let output = program(data_dir.path(), None)
             .args(&arguments)

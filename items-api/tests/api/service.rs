@@ -139,3 +139,40 @@ async fn a_live_service_says_so() {
         json!({ "status": "ready" })
     );
 }
+
+#[actix_web::test]
+async fn the_metrics_tell_how_the_journal_and_the_writers_are_doing() {
+    let service = TestService::start().await;
+    service.create(&json!({ "name": "Kettle" })).await;
+    service.records("action=create_item", 1).await;
+    let response = service.get("/metrics").send().await.unwrap();
+    assert!(
+        response.headers()["content-type"]
+            .to_str()
+            .unwrap()
+            .starts_with("application/openmetrics-text")
+    );
+    let text = response.text().await.unwrap();
+    for name in [
+        "audit_journal_bytes",
+        "audit_journal_limit_bytes",
+        "audit_journal_records",
+        "audit_journal_oldest_seconds",
+        "audit_journal_accepting 1",
+        "audit_journal_commit_frames_bucket",
+        "audit_journal_commit_seconds_bucket",
+        "audit_journal_failures_total 0",
+        "audit_journal_damage_total 0",
+        "audit_writer_records_total",
+        "audit_writer_batch_records_bucket",
+        "audit_dead_letters_total 0",
+        "audit_gap_attempts_total 0",
+        "audit_unconfirmed_total 0",
+    ] {
+        assert!(
+            text.contains(&format!("\n{name}")),
+            "{name} is missing: {text}"
+        );
+    }
+    assert!(text.ends_with("# EOF\n"));
+}

@@ -1,0 +1,115 @@
+//! `cargo xtask bench` runs this.
+//!
+//! Every comparison takes turns (A B C A B C …) within one run, so that what the
+//! machine does meanwhile meets all sides alike. Figures are medians over the
+//! rounds; ratios are what counts.
+
+mod app;
+mod handlers;
+mod journal;
+mod load;
+mod report;
+mod statistics;
+mod writer;
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use private_postgres::{Binaries, Durability, PrivatePostgres, Settings};
+use tempfile::TempDir;
+
+use report::Report;
+
+type Error = Box<dyn std::error::Error + Send + Sync>;
+type Result<T = ()> = std::result::Result<T, Error>;
+
+/// Measures what the audit trail costs, side by side with doing without.
+#[derive(Parser)]
+struct Cli {
+    /// How often each side takes its turn
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: u32,
+    /// How long a turn of the handlers lasts
+    #[arg(long, default_value_t = 4, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=600))]
+    seconds: u64,
+    /// Write the tables to this file
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Write every single figure to this file, separated by tabs
+    #[arg(long, value_name = "FILE")]
+    raw: Option<PathBuf>,
+    /// Where PostgreSQL's programs may be
+    #[arg(
+        long,
+        env = "PRIVATE_POSTGRES_CACHE",
+        default_value = ".cache/postgres"
+    )]
+    postgres_cache: PathBuf,
+}
+
+/// What all comparisons need.
+struct Bench {
+    rounds: u32,
+    turn: Duration,
+    postgres: PrivatePostgres,
+    // Dropped last: the server writes to it until it has stopped.
+    folder: TempDir,
+}
+
+fn main() -> ExitCode {
+    match run(&Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("bench: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result {
+    let binaries = Binaries::find_or_install(&cli.postgres_cache, &mut |step| say(step))?;
+    let folder = tempfile::Builder::new().prefix("bench-").tempdir()?;
+    let bench = Bench {
+        rounds: cli.rounds,
+        turn: Duration::from_secs(cli.seconds),
+        postgres: PrivatePostgres::start(
+            &binaries,
+            Settings {
+                data_dir: folder.path().join("postgres"),
+                durability: Durability::Full,
+                max_connections: 200,
+            },
+        )?,
+        folder,
+    };
+    let mut report = Report::new(&bench)?;
+    journal::compare(&bench, &mut report)?;
+    writer::compare(&bench, &mut report)?;
+    handlers::compare(&bench, &mut report)?;
+    match &cli.output {
+        Some(path) => fs::write(path, report.markdown())?,
+        None => writeln!(io::stdout(), "{}", report.markdown())?,
+    }
+    if let Some(path) = &cli.raw {
+        fs::write(path, report.raw())?;
+    }
+    Ok(())
+}
+
+impl Bench {
+    /// An empty database with the tables of the audit trail.
+    fn database(&self, name: &str) -> Result<String> {
+        self.postgres.ensure_database(name)?;
+        let url = self.postgres.database_url(name);
+        audit::migrate(&url, None)?;
+        Ok(url)
+    }
+}
+
+fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
