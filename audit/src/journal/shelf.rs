@@ -242,11 +242,9 @@ impl Shelf {
         }
     }
 
-    /// Waits for records and borrows up to `limit` of them, oldest first.
-    ///
-    /// `None` means that all is delivered and nothing more will come. Whatever is
-    /// there is taken at once, so batches are small when it is quiet and large
-    /// under load, without anybody waiting for a batch to fill.
+    /// Waits for records and borrows up to `limit` of them, oldest first; whatever
+    /// is there is taken at once. `None` means that all is delivered and nothing
+    /// more will come.
     pub(super) fn lease(self: &Arc<Self>, limit: usize) -> Option<Lease> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let mut state = self.lock();

@@ -1,9 +1,10 @@
 //! The writers: dedicated threads that carry records from the journal to
 //! Postgres.
 //!
-//! Each thread leases what waits and inserts it in one statement. There is no
-//! lingering for a batch to fill: a quiet service writes each record at once, and
-//! a busy one finds many waiting when the last insert returns.
+//! Each thread leases what waits and inserts it in one statement. A quiet service
+//! writes each record at once. A busy one would commit many small batches, which
+//! costs Postgres more than the records do, so a writer whose batch was not full
+//! takes the next one forty milliseconds later, and finds more of them.
 //!
 //! An insert can be repeated without harm, so an error is never final. What
 //! happens depends on its [`Class`](crate::postgres::Class):
