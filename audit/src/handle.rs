@@ -111,6 +111,13 @@ impl Audit {
         self.shared.journal.flush(timeout)
     }
 
+    /// Whether attempts can be recorded: not while the journal's disk fails, and not
+    /// once the trail is drained.
+    #[must_use]
+    pub fn is_accepting(&self) -> bool {
+        self.shared.journal.status().is_accepting
+    }
+
     /// Adds what the audit trail says about itself to a Prometheus registry; all
     /// names begin with `audit_`.
     pub fn register_metrics(&self, registry: &mut Registry) {

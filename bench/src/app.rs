@@ -2,8 +2,11 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
+use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
+use actix_web::dev::ServerHandle;
 use actix_web::web::{self, Data, Json};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use audit::problem::{INTERNAL_ERROR, MISSING_CREDENTIALS};
@@ -137,6 +140,7 @@ async fn echo_audited(_: Actor, body: Json<serde_json::Value>) -> Json<serde_jso
 pub(crate) struct Service {
     pub(crate) address: SocketAddr,
     audit: Audit,
+    handle: ServerHandle,
 }
 
 impl Service {
@@ -153,6 +157,7 @@ impl Service {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
         let app_audit = audit.clone();
+        let (started, handle) = mpsc::channel();
         thread::spawn(move || {
             let server = HttpServer::new(move || {
                 let app = App::new()
@@ -168,18 +173,32 @@ impl Service {
                 }
             })
             .workers(WORKERS)
+            .disable_signals()
             .listen(listener);
             actix_web::rt::System::new().block_on(async move {
                 if let Ok(server) = server {
-                    let _ = server.disable_signals().run().await;
+                    let server = server.run();
+                    let _ = started.send(server.handle());
+                    let _ = server.await;
                 }
             });
         });
-        Ok(Self { address, audit })
+        let handle = handle.recv()?;
+        Ok(Self {
+            address,
+            audit,
+            handle,
+        })
     }
 
-    /// Waits until every record is in Postgres.
-    pub(crate) fn drain(&self) -> u64 {
-        self.audit.drain(std::time::Duration::from_secs(120))
+    /// Stops, and waits until every record is in Postgres.
+    pub(crate) fn stop(self) -> Result {
+        tokio::runtime::Builder::new_current_thread()
+            .build()?
+            .block_on(self.handle.stop(true));
+        match self.audit.drain(Duration::from_secs(120)) {
+            0 => Ok(()),
+            left => Err(format!("{left} records did not reach PostgreSQL").into()),
+        }
     }
 }

@@ -59,7 +59,7 @@ fn one(bench: &Bench, report: &mut Report, path: &str, connections: usize, about
             let before = cpu_seconds()?;
             let outcome = load::run(service.address, path, connections, bench.turn)?;
             let used = cpu_seconds()? - before;
-            service.drain();
+            service.stop()?;
             if *variant != Variant::Bare {
                 complete(&mut connection, &outcome)?;
             }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::web::{self, Data, ServiceConfig};
-use audit::Problem;
+use audit::{Audit, Problem};
 use diesel::connection::SimpleConnection as _;
 
 use crate::database::Database;
@@ -30,22 +30,27 @@ pub(crate) async fn live() -> HttpResponse {
     get, path = "/health/ready", tag = "service",
     responses(
         (status = 200, description = "Requests can be served", body = Health),
-        (status = 503, description = "Postgres cannot be reached, or is not up to date yet",
+        (status = 503, description = "Postgres cannot be reached, or is not up to date yet, or nothing can be recorded",
             body = ProblemDocument, content_type = "application/problem+json"),
     ),
 )]
-pub(crate) async fn ready(database: Data<Database>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn ready(audit: Audit, database: Data<Database>) -> Result<HttpResponse, Problem> {
+    if !audit.is_accepting() {
+        return Err(not_ready(
+            "The disk of the audit journal fails, or the service is stopping.",
+        ));
+    }
     let answer = database
         .run(|connection| connection.batch_execute("SELECT 1"))
         .await;
     answer.map_err(|_| {
-        Problem::new(
-            &NOT_READY,
-            "Postgres cannot be reached, or is not up to date yet; the service keeps trying.",
-        )
-        .with_retry_after(Duration::from_secs(1))
+        not_ready("Postgres cannot be reached, or is not up to date yet; the service keeps trying.")
     })?;
     Ok(HttpResponse::Ok().json(Health { status: "ready" }))
+}
+
+fn not_ready(detail: &str) -> Problem {
+    Problem::new(&NOT_READY, detail).with_retry_after(Duration::from_secs(1))
 }
 
 /// What a healthy service answers.

@@ -27,6 +27,8 @@ const SMALL_SEGMENT_BYTES: u64 = 256 * 1024;
 const CARRY_AFTER: Duration = Duration::from_secs(5);
 /// How long to wait before a failed disk is tried again.
 const RETRY: Duration = Duration::from_millis(500);
+/// How often the log says that the journal fills up.
+const ALARM_INTERVAL: Duration = Duration::from_secs(60);
 /// Segments are called after their first sequence, so that they sort.
 pub(super) const EXTENSION: &str = "segment";
 /// The folder for files that cannot be read through.
@@ -90,7 +92,8 @@ pub(super) struct Log {
     unsynced: BTreeMap<SegmentId, Arc<dyn LogFile>>,
     /// When a failed disk is to be tried again.
     retry_at: Option<Instant>,
-    alarm: LogGate,
+    failures: LogGate,
+    alarms: LogGate,
     buffer: Vec<u8>,
 }
 
@@ -116,7 +119,8 @@ impl Log {
             queue: VecDeque::new(),
             unsynced: BTreeMap::new(),
             retry_at: None,
-            alarm: LogGate::every(Duration::from_secs(60)),
+            failures: LogGate::default(),
+            alarms: LogGate::every(ALARM_INTERVAL),
             buffer: Vec::new(),
         };
         log.sync_what_was_left_behind();
@@ -291,7 +295,7 @@ impl Log {
         self.retry_at = Some(now + RETRY);
         self.room.lock().is_impaired = true;
         self.shelf.metrics.journal_failures.inc();
-        if let Some(since) = self.alarm.admit() {
+        if let Some(since) = self.failures.admit() {
             tracing::error!(%error, folder = %self.folder.display(), since, "{what}: attempts are refused until the disk works again");
         }
     }
@@ -532,7 +536,7 @@ impl Log {
         let accounts = *accounts;
         if accounts.is_alarming()
             && !accounts.is_impaired
-            && let Some(since) = self.alarm.admit()
+            && let Some(since) = self.alarms.admit()
         {
             tracing::error!(
                 used = accounts.used,

@@ -90,3 +90,46 @@ impl Drop for Reservation {
         accounts.reservations = accounts.reservations.saturating_sub(1);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn room(limit: u64) -> Arc<Room> {
+        let room = Arc::<Room>::default();
+        room.lock().limit = limit;
+        room
+    }
+
+    #[test]
+    fn what_is_reserved_counts_until_it_is_given_back() {
+        let room = room(2 * ATTEMPT_BYTES);
+        let first = room.reserve().unwrap();
+        let _second = room.reserve().unwrap();
+        assert_eq!(room.reserve().err(), Some(Refusal::Full));
+        drop(first);
+        assert!(room.reserve().is_ok());
+    }
+
+    #[test]
+    fn a_record_counts_with_its_own_weight() {
+        let room = room(10 * ATTEMPT_BYTES);
+        let mut light = room.reserve().unwrap();
+        light.weigh(100);
+        let mut heavy = room.reserve().unwrap();
+        heavy.weigh(3 * 1024 * 1024);
+        assert_eq!(room.lock().reserved, 100 + 3 * 1024 * 1024);
+        assert_eq!(room.reserve().err(), Some(Refusal::Full));
+        drop((light, heavy));
+        assert_eq!(room.lock().reserved, 0);
+    }
+
+    #[test]
+    fn the_alarm_comes_at_four_fifths() {
+        let room = room(1_000);
+        room.lock().used = 799;
+        assert!(!room.lock().is_alarming());
+        room.lock().reserved = 1;
+        assert!(room.lock().is_alarming());
+    }
+}
