@@ -79,11 +79,11 @@ fn compare(stage: &Stage<'_>, clients: &Clients) -> Result<Findings> {
          FROM audit_dead_letters",
     )
     .load(&mut connection)?;
-    // `failed` too: a commit whose reply was cut off has happened, and the handler
-    // cannot know.
+    // A commit whose reply was cut off, or whose handler was dropped, has happened,
+    // and the record cannot know; but it may not say that nothing was allowed.
     let untold: Vec<Name> = diesel::sql_query(
         "SELECT name FROM items WHERE NOT EXISTS (SELECT FROM audit_records \
-         WHERE http_request_id = items.name AND outcome IN ('success', 'failed', 'unknown')) \
+         WHERE http_request_id = items.name AND outcome NOT IN ('rejected', 'denied')) \
          AND NOT EXISTS (SELECT FROM audit_dead_letters \
          WHERE convert_from(record, 'UTF8')::json #>> '{http,request_id}' = items.name)",
     )
