@@ -56,6 +56,7 @@ mod postgres;
 
 pub mod routes;
 
+mod auditable;
 mod authenticate;
 #[cfg(feature = "bench")]
 #[doc(hidden)]
@@ -72,6 +73,7 @@ pub mod problem;
 pub mod testing;
 
 pub use audit_macros::audited;
+pub use auditable::Auditable;
 pub use authenticate::{Authenticate, FromExtensions};
 pub use capture::{AuditScope, RequestId, request_id};
 pub use handle::{Audit, AuditBuilder};

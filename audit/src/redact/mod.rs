@@ -31,6 +31,7 @@ mod form;
 mod names;
 mod report;
 mod scan;
+pub mod shape;
 #[cfg(test)]
 mod tests;
 

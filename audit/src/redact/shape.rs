@@ -1,0 +1,57 @@
+//! What a type says about the secrets in its JSON.
+//!
+//! `#[derive(Auditable)]` does not serialise anything. It describes, as constant
+//! data, which places in the JSON of a type are to be treated in which way, and
+//! the redactor follows that description while it passes over the text. So the
+//! text that is recorded is the one that was sent, whether or not the type would
+//! have given it back in the same way, and a description costs nothing until
+//! there is a text to compare it with.
+//!
+//! A description adds to the rules about names and never takes from them: what
+//! either of them hides is hidden.
+
+/// How the JSON of a type is built, as far as its secrets are concerned.
+#[derive(Clone, Copy, Debug)]
+pub enum Shape {
+    /// Nothing is known of it: names and contents decide.
+    Open,
+    /// An object, of which these members are known.
+    Object(&'static [Member]),
+    /// An array, whose items are known by their places.
+    Tuple(&'static [Nested]),
+    /// An array or an object, whose items or values are all alike.
+    Each(Nested),
+    /// All of these apply to it at once; where they disagree, the strictest wins.
+    /// So are described the variants of an enum, of which a text does not always
+    /// say which one it is, and structs that share one object.
+    AllOf(&'static [Nested]),
+    /// The value as a whole is treated in this way.
+    Treated(Treatment),
+}
+
+/// The shape of something within another shape. A function rather than a
+/// reference, so that a type may hold itself.
+pub type Nested = fn() -> &'static Shape;
+
+/// A known member of an object.
+#[derive(Clone, Copy, Debug)]
+pub struct Member {
+    /// What it may be called: when it is read, when it is written, and by its
+    /// aliases.
+    pub names: &'static [&'static str],
+    /// The shape of its value.
+    pub shape: Nested,
+}
+
+/// What a record shows of a value, from the mildest to the strictest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Treatment {
+    /// Its last characters.
+    Mask,
+    /// A keyed hash, so that equal values can be found without being seen.
+    Hash,
+    /// That it was there.
+    Secret,
+    /// Nothing: the member is left out, with its name.
+    Skip,
+}
