@@ -1,18 +1,21 @@
-//! The `#[audited]` attribute of the `audit` library, which re-exports it and
-//! documents how to use it.
+//! The macros of the `audit` library, which re-exports them and documents how to use
+//! them: the `#[audited]` attribute, and the derive `Auditable` (in `auditable`).
 //!
-//! An expansion goes through four steps, each a file: `args` reads the tokens,
+//! An expansion of `#[audited]` goes through four steps, each a file: `args` reads the tokens,
 //! `validate` says what they mean, `expand` writes the new function, and
 //! `fallback` keeps the code around a mistake alive, so that the mistake is the
 //! only error shown.
 
 mod args;
+mod auditable;
 mod expand;
 mod fallback;
 mod validate;
 
 use proc_macro::TokenStream;
 use syn::parse::Parser as _;
+
+use auditable::Strictness;
 
 /// Leaves an audit record of every attempt to use an Actix-web handler.
 ///
@@ -47,4 +50,47 @@ pub fn audited(arguments: TokenStream, item: TokenStream) -> TokenStream {
         Err(_) => fallback::not_a_function(item.into()),
     }
     .into()
+}
+
+/// Says which fields of a type are secret.
+///
+/// ```ignore
+/// #[derive(Deserialize, Auditable)]
+/// struct SignUp {
+///     #[audit(plain)]
+///     name: String,
+///     #[audit(secret)]
+///     password: String,
+/// }
+/// ```
+///
+/// | attribute of a field | what a record shows of its value |
+/// |---|---|
+/// | `#[audit(secret)]` | that it was there |
+/// | `#[audit(mask)]` | its last characters |
+/// | `#[audit(hash)]` | a keyed hash, so that equal values can be found |
+/// | `#[audit(skip)]` | nothing, nor its name |
+/// | `#[audit(plain)]` | all of it, but for what its type says about itself |
+/// | none | the same, but nobody has said so |
+///
+/// The rules about names and contents hold for every field, plain ones too: a plain
+/// field that is called `password` is hidden.
+#[proc_macro_derive(Auditable, attributes(audit, serde))]
+pub fn auditable(input: TokenStream) -> TokenStream {
+    derive(input, Strictness::Lenient)
+}
+
+/// Says which fields of a type are secret, and takes no silence for an answer: every
+/// field needs a class.
+///
+/// It is otherwise like the lenient one, and its attributes are the same: `secret`,
+/// `mask`, `hash`, `skip` and `plain`.
+#[proc_macro_derive(StrictAuditable, attributes(audit, serde))]
+pub fn strict_auditable(input: TokenStream) -> TokenStream {
+    derive(input, Strictness::Strict)
+}
+
+fn derive(input: TokenStream, strictness: Strictness) -> TokenStream {
+    let input = syn::parse_macro_input!(input as syn::DeriveInput);
+    auditable::derive(&input, strictness).into()
 }
