@@ -69,11 +69,12 @@ pub mod jwt;
 mod log_gate;
 mod metrics;
 pub mod problem;
+pub mod strict;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
-pub use audit_macros::audited;
-pub use auditable::Auditable;
+pub use audit_macros::{Auditable, audited};
+pub use auditable::{Auditable, Classified};
 pub use authenticate::{Authenticate, FromExtensions};
 pub use capture::{AuditScope, RequestId, request_id};
 pub use handle::{Audit, AuditBuilder};
@@ -90,6 +91,8 @@ pub use record::{Actor, ActorKind, Outcome, Record};
 pub mod __private {
     pub use actix_web::HttpResponse;
 
+    pub use crate::auditable::{Probe, Unknown};
     pub use crate::capture::{Call, Capture, Spec, Unavailable, say_resource_id};
     pub use crate::journal::Durability;
+    pub use crate::redact::shape::{Member, Shape, Treatment};
 }
