@@ -119,7 +119,8 @@ pub trait Auditable {
 #[diagnostic::on_unimplemented(
     message = "not every field of `{Self}` is classified",
     note = "say `#[audit(plain)]` of its fields, or what hides them: `secret`, `mask`, `hash` or `skip`",
-    note = "`#[derive(audit::strict::Auditable)]` shows where something is missing"
+    note = "`#[derive(audit::strict::Auditable)]` shows where something is missing",
+    note = "JSON of any form is never classified, but a field that holds it can be"
 )]
 pub trait Classified: Auditable {}
 

@@ -932,6 +932,101 @@ fn a_tuple_of_sixteen_has_sixteen_places() {
     assert_eq!(places_in::<(Key,)>(&json!([1])), at([("/0", Secret)]));
 }
 
+/// As in a crate that allows nothing.
+#[forbid(
+    unused,
+    missing_docs,
+    unused_qualifications,
+    unused_lifetimes,
+    clippy::use_self
+)]
+#[forbid(single_use_lifetimes, elided_lifetimes_in_paths)]
+mod strict_crate {
+    #![no_implicit_prelude]
+
+    /// A generic type with everything.
+    #[derive(::audit::strict::Auditable)]
+    #[serde(rename_all = "camelCase")]
+    pub(crate) struct Page<'a, T: ?::core::marker::Sized, const N: usize, U = u8>
+    where
+        U: ::core::fmt::Debug,
+    {
+        /// Items.
+        #[audit(plain)]
+        pub(crate) first_items: [&'a T; N],
+        /// A cursor.
+        #[audit(secret)]
+        pub(crate) cursor: ::std::option::Option<U>,
+        /// More.
+        #[audit(plain)]
+        pub(crate) more: ::std::vec::Vec<Choice>,
+    }
+
+    /// A choice.
+    #[derive(::audit::Auditable)]
+    #[serde(tag = "kind", content = "value")]
+    pub(crate) enum Choice {
+        /// Nothing.
+        Nothing,
+        /// One.
+        One(#[audit(mask)] u8),
+        /// Itself.
+        Itself(#[audit(plain)] ::std::boxed::Box<Self>),
+        /// Fields.
+        Fields {
+            /// One.
+            #[audit(plain)]
+            one: Foreign,
+        },
+    }
+
+    /// A type that says nothing.
+    pub(crate) struct Foreign(pub(crate) u8);
+
+    /// A type that is read as another one.
+    #[derive(::audit::strict::Auditable)]
+    #[serde(from = "Choice", into = "Choice")]
+    pub(crate) struct Chosen(pub(crate) Choice);
+
+    impl Choice {
+        /// Uses everything.
+        pub(crate) fn sum(&self) -> u8 {
+            match self {
+                Self::Nothing => 0,
+                Self::One(one) => *one,
+                Self::Itself(itself) => itself.sum(),
+                Self::Fields { one } => one.0,
+            }
+        }
+    }
+}
+
+#[test]
+fn the_strictest_crate_has_nothing_to_complain_of() {
+    use strict_crate::{Choice, Chosen, Foreign, Page};
+
+    let page: Page<'_, Key, 1> = Page {
+        first_items: [&key()],
+        cursor: Some(1),
+        more: vec![
+            Choice::Nothing,
+            Choice::Itself(Box::new(Chosen(Choice::One(1)).0)),
+            Choice::Fields { one: Foreign(1) },
+        ],
+    };
+    assert_eq!(page.first_items[0], &key());
+    assert_eq!(page.cursor, Some(1));
+    assert_eq!(page.more.iter().map(Choice::sum).sum::<u8>(), 2);
+    let json = json!({
+        "firstItems": ["k"],
+        "cursor": 1,
+        "more": [{"kind": "Itself", "value": {"kind": "One", "value": 1}}],
+    });
+    let places = places_in::<Page<'_, Key, 1>>(&json);
+    assert_eq!(places.get("/firstItems/0"), Some(&Secret));
+    assert_eq!(places.get("/more/0/value/value"), Some(&Mask));
+}
+
 /// Names of fields and variants that are hard to convert, in one convention.
 macro_rules! same_names_as_serde {
     ($($convention:literal $module:ident)*) => {$(

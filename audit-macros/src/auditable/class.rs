@@ -55,7 +55,7 @@ pub(super) fn of(attributes: &[Attribute], mistakes: &mut Mistakes) -> Option<Cl
 pub(super) fn refuse(attributes: &[Attribute], advice: &str, mistakes: &mut Mistakes) {
     for attribute in attributes {
         if attribute.path().is_ident("audit") {
-            mistakes.at(attribute.span(), advice);
+            mistakes.at(attribute.path().span(), advice);
         }
     }
 }
@@ -80,11 +80,13 @@ fn written(attributes: &[Attribute], mistakes: &mut Mistakes) -> Vec<Meta> {
             Meta::List(arguments) if !arguments.tokens.is_empty() => {
                 match attribute.parse_args_with(list) {
                     Ok(written) => metas.extend(written),
-                    Err(error) => mistakes.add(error),
+                    Err(error) => {
+                        mistakes.at(error.span(), format!("this is no class: say {CHOICES}"));
+                    }
                 }
             }
             _ => mistakes.at(
-                attribute.span(),
+                attribute.path().span(),
                 format!("the class is missing: say {CHOICES}"),
             ),
         }

@@ -43,7 +43,8 @@ fn variants_of<'item>(tagging: &'item Tagging, variants: &'item [Variant]) -> Sh
                 .iter()
                 .map(|variant| (variant.names.as_slice(), content(&variant.body, 0))),
         ),
-        // A list of values begins with the tag.
+        // A list of values begins with the tag. What a newtype holds is a list of its
+        // own elsewhere, and does not know that it is moved here: it is not found.
         Tagging::Internal => contents(1),
         Tagging::Adjacent { content } => {
             let contents = contents(0);

@@ -2,7 +2,10 @@
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
-use syn::{Attribute, Data, DeriveInput, Ident, Meta, WherePredicate, parse_quote};
+use syn::spanned::Spanned as _;
+use syn::{
+    Attribute, Data, DeriveInput, Ident, Meta, WherePredicate, parse_quote, parse_quote_spanned,
+};
 
 use super::describe::{self, Shape};
 use super::item::Item;
@@ -76,7 +79,9 @@ fn classified(input: &DeriveInput, item: &Item, strictness: Strictness) -> Token
     condition.predicates.extend(item.others().map(|other| {
         let predicate: WherePredicate = match strictness {
             Strictness::Lenient => parse_quote!(for<'audit> #other: ::audit::Classified),
-            Strictness::Strict => parse_quote!(#other: ::audit::Classified),
+            Strictness::Strict => {
+                parse_quote_spanned!(other.span()=> #other: ::audit::Classified)
+            }
         };
         predicate
     }));
