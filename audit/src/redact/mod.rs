@@ -28,6 +28,7 @@
 
 mod events;
 mod form;
+mod hash;
 mod names;
 mod report;
 mod scan;
@@ -39,6 +40,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+pub use hash::{HashKey, WeakKey};
 pub use names::NameRules;
 use report::{Report, Step};
 
