@@ -64,6 +64,11 @@ impl<'t> Events<'t> {
         self.open.depth
     }
 
+    /// How much of the text has been read. Behind a name that includes its colon.
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
     /// The next event, or `None` behind the end of a valid text.
     pub(super) fn next(&mut self) -> Result<Option<Event<'t>>, InvalidJson> {
         self.skip_whitespace();
@@ -96,17 +101,6 @@ impl<'t> Events<'t> {
             (Expected::FirstName | Expected::Name, b'"') => self.name().map(Some),
             (Expected::Value | Expected::FirstItem, _) => self.value(byte).map(Some),
             _ => Err(self.invalid()),
-        }
-    }
-
-    /// Passes over the value that comes next, however much it holds.
-    pub(super) fn skip_value(&mut self) -> Result<(), InvalidJson> {
-        let outside = self.depth();
-        loop {
-            self.next()?;
-            if self.depth() <= outside {
-                return Ok(());
-            }
         }
     }
 
@@ -303,6 +297,21 @@ impl<'t> Quoted<'t> {
         }
         value.push_str(rest);
         unescaped
+    }
+
+    /// What it says and whether that had to be altered, with memory lent by the
+    /// caller for what is written with escapes.
+    pub(super) fn read<'s>(&self, memory: &'s mut String) -> (&'s str, Unescaped)
+    where
+        't: 's,
+    {
+        match self.plain() {
+            Some(plain) => (plain, Unescaped::Faithfully),
+            None => {
+                let unescaped = self.unescape(memory);
+                (memory, unescaped)
+            }
+        }
     }
 
     fn between_quotes(&self) -> &'t str {

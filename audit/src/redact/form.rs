@@ -5,37 +5,55 @@
 //! of its own. So a secret name counts behind any of `;`, `?` and `#`, while its
 //! value is hidden up to the next `&`: under whichever reading the service
 //! prefers, nothing of the secret is shown.
+//!
+//! What a type says of a field goes for the pairs of that name. Behind another
+//! separator its names are taken for names of secrets, whatever their treatment:
+//! the service has most likely not read them as its fields, so there is nothing to
+//! be shown of them.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use super::follow::Follow;
 use super::names::Folded;
 use super::report::{Report, Step};
 use super::scan::Output;
+use super::shape::{Shape, Treatment};
 use super::{REDACTED, Redacted, Redactor, TRUNCATED, without_nul};
 
 /// Redacts a query string into a query string.
-pub(super) fn redact_query(redactor: &Redactor, root: &str, query: &str) -> Redacted {
+pub(super) fn redact_query(
+    redactor: &Redactor,
+    root: &str,
+    query: &str,
+    shape: &'static Shape,
+) -> Redacted {
     let mut report = Report::new(root, &redactor.limits);
-    let hidden = hide_secrets(redactor, query, &mut report);
+    let hidden = Fields::new(redactor, shape).hide_secrets(query, &mut report);
     let hidden = without_nul(&hidden);
     let text = redactor.string(&hidden, &[], &mut report).into_owned();
     report.finish(text)
 }
 
 /// Redacts a form into the text of a JSON object.
-pub(super) fn redact_form(redactor: &Redactor, root: &str, body: &str) -> Redacted {
+pub(super) fn redact_form(
+    redactor: &Redactor,
+    root: &str,
+    body: &str,
+    shape: &'static Shape,
+) -> Redacted {
     let mut report = Report::new(root, &redactor.limits);
     let (pairs, rest) = split_pairs(body, redactor.limits.fields);
+    let mut fields = Fields::new(redactor, shape);
 
     let mut output = Output::with_capacity(body.len() + 2 * pairs.len());
     output.push("{");
-    for field in collect_fields(redactor, &pairs) {
+    for field in fields.collect(&pairs) {
         write_field(redactor, field, &mut output, &mut report);
     }
     if !rest.is_empty() {
         report.pause();
-        let rest = hide_secrets(redactor, rest, &mut report);
+        let rest = fields.hide_secrets(rest, &mut report);
         report.resume();
         report.cut(&[], &rest);
         output.name(TRUNCATED);
@@ -50,6 +68,8 @@ struct Field<'b> {
     name: Cow<'b, str>,
     values: Vec<Cow<'b, str>>,
     secret: Exposure,
+    /// How the values are treated that are not hidden.
+    treatment: Option<Treatment>,
 }
 
 /// How much of a field is a secret.
@@ -62,101 +82,12 @@ enum Exposure {
     Wholly,
 }
 
-fn collect_fields<'b>(redactor: &Redactor, pairs: &[&'b str]) -> Vec<Field<'b>> {
-    let mut fields = Vec::<Field<'b>>::new();
-    let mut by_name = HashMap::<Cow<'b, str>, usize>::new();
-    let mut folded = Folded::default();
-    for pair in pairs {
-        let (name, value, secret) = read_pair(redactor, pair, &mut folded);
-        let known = by_name.get(&name).and_then(|&index| fields.get_mut(index));
-        if let Some(field) = known {
-            field.secret = field.secret.max(secret);
-            field.values.push(value);
-        } else {
-            by_name.insert(name.clone(), fields.len());
-            fields.push(Field {
-                name,
-                values: vec![value],
-                secret,
-            });
-        }
-    }
-    fields
-}
-
-fn read_pair<'b>(
-    redactor: &Redactor,
-    pair: &'b str,
-    folded: &mut Folded,
-) -> (Cow<'b, str>, Cow<'b, str>, Exposure) {
-    let Some(secret) = find_secret(redactor, pair, folded) else {
-        let (name, value) = split_pair(pair);
-        return (decode(name), decode(value), Exposure::Harmless);
-    };
-    match secret.before.split_once('=') {
-        None => (
-            Cow::Borrowed(REDACTED),
-            Cow::Borrowed(REDACTED),
-            Exposure::Wholly,
-        ),
-        Some((name, "")) => (decode(name), Cow::Borrowed(REDACTED), Exposure::Wholly),
-        Some((name, before)) => {
-            let value = decode(before) + REDACTED;
-            (decode(name), value, Exposure::Partly)
-        }
-    }
-}
-
-fn write_field(
-    redactor: &Redactor,
-    field: Field<'_>,
-    output: &mut Output,
-    report: &mut Report<'_>,
-) {
-    let renamed = redactor.renamed(&field.name, false);
-    let name = renamed.as_deref().unwrap_or(&field.name);
-    let mut place = vec![Step::Member(Cow::Borrowed(name))];
-    output.name(name);
-    if renamed.is_some() {
-        report.cut(&place, &field.name);
-    }
-    if field.secret != Exposure::Harmless {
-        report.hidden(&place);
-    }
-    match field.values.as_slice() {
-        _ if field.secret == Exposure::Wholly => output.string(REDACTED),
-        [value] => output.string(&redactor.string(value, &place, report)),
-        values => {
-            output.push("[");
-            for (index, value) in values.iter().enumerate() {
-                place.truncate(1);
-                place.push(Step::Item(index + 1));
-                output.begin();
-                output.string(&redactor.string(value, &place, report));
-            }
-            output.push("]");
-        }
-    }
-}
-
-/// The query, or a part of one, with the values of secret names replaced.
-fn hide_secrets(redactor: &Redactor, query: &str, report: &mut Report<'_>) -> String {
-    let mut hidden = String::with_capacity(query.len());
-    let mut folded = Folded::default();
-    for (index, pair) in query.split('&').enumerate() {
-        if index > 0 {
-            hidden.push('&');
-        }
-        match find_secret(redactor, pair, &mut folded) {
-            None => hidden.push_str(pair),
-            Some(secret) => {
-                hidden.push_str(secret.before);
-                hidden.push_str(REDACTED);
-                report.hidden(&[Step::Member(secret.name)]);
-            }
-        }
-    }
-    hidden
+/// What is to be done to a pair.
+enum Verdict<'p> {
+    /// It hides a secret.
+    Hidden(Secret<'p>),
+    /// Its value is treated so, if at all.
+    Treated(Option<Treatment>),
 }
 
 /// A secret within a pair; it reaches to the end of the pair.
@@ -167,32 +98,216 @@ struct Secret<'p> {
     before: &'p str,
 }
 
-fn find_secret<'p>(redactor: &Redactor, pair: &'p str, folded: &mut Folded) -> Option<Secret<'p>> {
-    let mut inner_start = 0;
-    let inner_pairs = pair.split([';', '?', '#']).map(|inner| {
-        let start = inner_start;
-        inner_start += inner.len() + 1;
-        (start, inner)
-    });
-    for (start, inner) in std::iter::once((0, pair)).chain(inner_pairs) {
+/// Decides about the pairs of one form or query.
+struct Fields<'r> {
+    redactor: &'r Redactor,
+    follow: Follow,
+    folded: Folded,
+}
+
+impl<'r> Fields<'r> {
+    fn new(redactor: &'r Redactor, shape: &'static Shape) -> Self {
+        Self {
+            redactor,
+            follow: Follow::fields(shape),
+            folded: Folded::default(),
+        }
+    }
+
+    fn collect<'b>(&mut self, pairs: &[&'b str]) -> Vec<Field<'b>> {
+        let mut fields = Vec::<Field<'b>>::new();
+        let mut by_name = HashMap::<Cow<'b, str>, usize>::new();
+        for pair in pairs {
+            let (name, value, secret, treatment) = self.read(pair);
+            let known = by_name.get(&name).and_then(|&index| fields.get_mut(index));
+            if let Some(field) = known {
+                field.secret = field.secret.max(secret);
+                field.treatment = field.treatment.max(treatment);
+                field.values.push(value);
+            } else {
+                by_name.insert(name.clone(), fields.len());
+                fields.push(Field {
+                    name,
+                    values: vec![value],
+                    secret,
+                    treatment,
+                });
+            }
+        }
+        fields
+    }
+
+    fn read<'b>(
+        &mut self,
+        pair: &'b str,
+    ) -> (Cow<'b, str>, Cow<'b, str>, Exposure, Option<Treatment>) {
+        let secret = match self.judge(pair) {
+            Verdict::Treated(treatment) => {
+                let (name, value) = split_pair(pair);
+                return (decode(name), decode(value), Exposure::Harmless, treatment);
+            }
+            Verdict::Hidden(secret) => secret,
+        };
+        let (name, value, exposure) = match secret.before.split_once('=') {
+            None => (
+                Cow::Borrowed(REDACTED),
+                Cow::Borrowed(REDACTED),
+                Exposure::Wholly,
+            ),
+            Some((name, "")) => (decode(name), Cow::Borrowed(REDACTED), Exposure::Wholly),
+            Some((name, before)) => {
+                let value = decode(before) + REDACTED;
+                (decode(name), value, Exposure::Partly)
+            }
+        };
+        (name, value, exposure, None)
+    }
+
+    /// The query, or a part of one, with what is secret in it replaced.
+    fn hide_secrets(&mut self, query: &str, report: &mut Report<'_>) -> String {
+        let mut hidden = String::with_capacity(query.len());
+        let mut is_first = true;
+        for pair in query.split('&') {
+            let verdict = self.judge(pair);
+            let skipped = matches!(verdict, Verdict::Treated(Some(Treatment::Skip)));
+            if !is_first && !skipped {
+                hidden.push('&');
+            }
+            is_first &= skipped;
+            match verdict {
+                Verdict::Treated(None) => hidden.push_str(pair),
+                Verdict::Treated(Some(treatment)) => {
+                    let (encoded, value) = split_pair(pair);
+                    let name = decode(encoded);
+                    let renamed = self.redactor.renamed(&name, true);
+                    if !skipped {
+                        hidden.push_str(renamed.as_deref().unwrap_or(encoded));
+                        hidden.push('=');
+                        let shown = self.redactor.glimpse(&decode(value), treatment);
+                        push_encoded(shown.as_deref().unwrap_or(REDACTED), &mut hidden);
+                    }
+                    let name = renamed.map_or(name, Cow::Owned);
+                    report.hidden(&[Step::Member(name)]);
+                }
+                Verdict::Hidden(secret) => {
+                    hidden.push_str(secret.before);
+                    hidden.push_str(REDACTED);
+                    report.hidden(&[Step::Member(secret.name)]);
+                }
+            }
+        }
+        hidden
+    }
+
+    fn judge<'p>(&mut self, pair: &'p str) -> Verdict<'p> {
+        let (encoded, _) = split_pair(pair);
+        let treatment = self.treatment(encoded);
+        if treatment == Some(Treatment::Skip) {
+            return Verdict::Treated(treatment);
+        }
+        let mut inner_start = 0;
+        let inner_pairs = pair.split([';', '?', '#']).map(|inner| {
+            let start = inner_start;
+            inner_start += inner.len() + 1;
+            (start, inner)
+        });
+        let is_secret = treatment == Some(Treatment::Secret);
+        if let Some(secret) = self.find_secret(pair, 0, pair, is_secret) {
+            return Verdict::Hidden(secret);
+        }
+        for (start, inner) in inner_pairs {
+            let (inner_name, _) = split_pair(inner);
+            // The first piece has the pair's own name, unless a separator ends it.
+            let is_own = start == 0 && inner_name.len() == encoded.len();
+            let is_field = !is_own && self.treatment(inner_name).is_some();
+            if let Some(secret) = self.find_secret(pair, start, inner, is_field) {
+                // The last characters of such a value may be those of the secret.
+                return match treatment {
+                    Some(_) => self.find_secret(pair, 0, pair, true),
+                    None => None,
+                }
+                .map_or(Verdict::Hidden(secret), Verdict::Hidden);
+            }
+        }
+        Verdict::Treated(treatment)
+    }
+
+    /// How the type wants the values of a field treated.
+    fn treatment(&mut self, encoded: &str) -> Option<Treatment> {
+        if self.follow.knows_nothing() || encoded.is_empty() {
+            return None;
+        }
+        self.follow.field(&decode(encoded))
+    }
+
+    /// The secret that `inner` is, which begins at `start` of the pair, if its name
+    /// is that of a secret or it is known to be one.
+    fn find_secret<'p>(
+        &mut self,
+        pair: &'p str,
+        start: usize,
+        inner: &'p str,
+        is_secret: bool,
+    ) -> Option<Secret<'p>> {
         let (encoded, _) = split_pair(inner);
         let name = decode(encoded);
-        if !redactor.names.hides_folded(&name, folded) {
-            continue;
+        if !is_secret && !self.redactor.names.hides_folded(&name, &mut self.folded) {
+            return None;
         }
-        let value = start + encoded.len() + 1;
-        if let Some(harmless) = redactor.renamed(&name, true) {
+        if let Some(harmless) = self.redactor.renamed(&name, true) {
             let before = pair.get(..start)?;
             return Some(Secret {
                 name: Cow::Owned(harmless),
                 before,
             });
         }
-        if let Some(before) = pair.get(..value) {
-            return Some(Secret { name, before });
+        let value = start + encoded.len() + 1;
+        let before = pair.get(..value)?;
+        Some(Secret { name, before })
+    }
+}
+
+fn write_field(
+    redactor: &Redactor,
+    field: Field<'_>,
+    output: &mut Output,
+    report: &mut Report<'_>,
+) {
+    let renamed = redactor.renamed(&field.name, field.treatment.is_some());
+    let name = renamed.as_deref().unwrap_or(&field.name);
+    let mut place = vec![Step::Member(Cow::Borrowed(name))];
+    if field.treatment == Some(Treatment::Skip) {
+        report.hidden(&place);
+        return;
+    }
+    output.name(name);
+    if renamed.is_some() && field.treatment.is_none() {
+        report.cut(&place, &field.name);
+    }
+    if field.secret != Exposure::Harmless || field.treatment.is_some() {
+        report.hidden(&place);
+    }
+    let mut show = |value: &str, place: &[Step<'_>], output: &mut Output| match field.treatment {
+        None => output.string(&redactor.string(value, place, report)),
+        Some(treatment) => {
+            let shown = redactor.glimpse(value, treatment);
+            output.string(shown.as_deref().unwrap_or(REDACTED));
+        }
+    };
+    match field.values.as_slice() {
+        _ if field.secret == Exposure::Wholly => output.string(REDACTED),
+        [value] => show(value, &place, output),
+        values => {
+            output.push("[");
+            for (index, value) in values.iter().enumerate() {
+                place.truncate(1);
+                place.push(Step::Item(index + 1));
+                output.begin();
+                show(value, &place, output);
+            }
+            output.push("]");
         }
     }
-    None
 }
 
 /// The first pairs, and the rest of the body if there are more than `limit`.
@@ -207,6 +322,19 @@ fn split_pairs(body: &str, limit: usize) -> (Vec<&str>, &str) {
         rest = behind;
     }
     (pairs, rest)
+}
+
+/// Writes what is shown of a value so that the query still splits as it did. The
+/// marks of a treatment are left as they are, to be found by one search.
+fn push_encoded(shown: &str, query: &mut String) {
+    for character in shown.chars() {
+        match character {
+            '[' | ']' | ':' | '*' => query.push(character),
+            _ => query.extend(form_urlencoded::byte_serialize(
+                character.encode_utf8(&mut [0; 4]).as_bytes(),
+            )),
+        }
+    }
 }
 
 fn split_pair(pair: &str) -> (&str, &str) {
@@ -411,5 +539,163 @@ mod tests {
             found.truncated[0].bytes,
             "pin=[REDACTED]&a=\u{fffd}".len() as u64
         );
+    }
+
+    mod by_type {
+        use super::*;
+        use crate::redact::HashKey;
+        use crate::redact::shape::{Member, Nested};
+
+        const SECRET: Nested = || &Shape::Treated(Treatment::Secret);
+        static PAYMENT: Shape = Shape::AllOf(&[
+            || &PAYER,
+            || {
+                &Shape::Object(&[
+                    Member {
+                        names: &["email"],
+                        shape: || &Shape::Treated(Treatment::Hash),
+                    },
+                    Member {
+                        names: &["hint"],
+                        shape: || &Shape::Treated(Treatment::Skip),
+                    },
+                    Member {
+                        names: &["answers"],
+                        shape: || &Shape::AllOf(&[|| &Shape::Each(SECRET)]),
+                    },
+                ])
+            },
+        ]);
+        static PAYER: Shape = Shape::Object(&[
+            Member {
+                names: &["iban", "IBAN no."],
+                shape: || &Shape::Treated(Treatment::Mask),
+            },
+            Member {
+                names: &["amount", "hint"],
+                shape: SECRET,
+            },
+        ]);
+
+        fn redactor() -> Redactor {
+            Redactor::default().with_hash_key(HashKey::new(&[b'k'; 32]).unwrap())
+        }
+
+        fn form(body: &str) -> Redacted {
+            redactor().form_as("/request", body.as_bytes(), &PAYMENT)
+        }
+
+        fn query(query: &str) -> Redacted {
+            redactor().query_as("/http/query", query, &PAYMENT)
+        }
+
+        #[test]
+        fn fields_are_treated_as_their_type_wants_it() {
+            let hash = redactor().hash("a b@c").unwrap();
+            let found = form(
+                "x=1&iban=DE89370400440532013000&email=a+b%40c&hint=2&amount=3&answers=4&answers=5&Amount=6",
+            );
+            let expected = format!(
+                r#"{{"x":"1","iban":"****3000","email":"{hash}","amount":"[REDACTED]","answers":"[REDACTED]","Amount":"6"}}"#
+            );
+            assert_eq!(found.text, expected);
+            let places = ["iban", "email", "hint", "amount", "answers"];
+            assert_eq!(
+                found.redacted,
+                places.map(|name| format!("/request/{name}"))
+            );
+        }
+
+        #[test]
+        fn every_value_of_a_repeated_field_is_treated() {
+            let found = form("IBAN+no.=123456789012&hint=1&IBAN%20no%2E=22&hint=2&iban");
+            assert_eq!(
+                found.text,
+                r#"{"IBAN no.":["****9012","****"],"iban":"****"}"#
+            );
+            assert_eq!(
+                found.redacted,
+                ["/request/IBAN no.", "/request/hint", "/request/iban"]
+            );
+        }
+
+        #[test]
+        fn a_query_is_treated_and_still_splits_as_it_did() {
+            let hash = redactor().hash("é&").unwrap();
+            let found = query(
+                "hint=0&q=%C3%A9&hint=1&&IBAN+no.=12345678%269=%20&email=%C3%A9%26&amount=1&answers=2&hint=3",
+            );
+            assert_eq!(
+                found.text,
+                format!(
+                    "q=%C3%A9&&IBAN+no.=****%269%3D+&email={hash}&amount=[REDACTED]&answers=[REDACTED]"
+                )
+            );
+            assert_eq!(
+                found.redacted,
+                ["hint", "IBAN no.", "email", "amount", "answers", "hint"]
+                    .map(|name| format!("/http/query/{name}"))
+            );
+            assert_eq!(query("hint=1").text, "");
+        }
+
+        #[test]
+        fn a_field_behind_another_separator_is_hidden() {
+            assert_eq!(query("q=1;iban=2;3&b=4").text, "q=1;iban=[REDACTED]&b=4");
+            assert_eq!(query("q=/a?hint=2#x").text, "q=/a?hint=[REDACTED]");
+            let found = form("q=1;iban=2");
+            assert_eq!(found.text, r#"{"q":"1;iban=[REDACTED]"}"#);
+            assert_eq!(found.redacted, ["/request/q"]);
+        }
+
+        #[test]
+        fn a_treated_value_that_swallowed_a_secret_is_hidden() {
+            assert_eq!(query("iban=1;pin=123456789012").text, "iban=[REDACTED]");
+            assert_eq!(query("email=1;amount=2&b=3").text, "email=[REDACTED]&b=3");
+            assert_eq!(query("hint=1;pin=2&b=3").text, "b=3");
+            assert_eq!(query("iban=123456789012;3").text, "iban=****12%3B3");
+            assert_eq!(
+                form("iban=1;pin=123456789012&iban=2").text,
+                r#"{"iban":"[REDACTED]"}"#
+            );
+        }
+
+        #[test]
+        fn a_map_and_a_list_of_pairs_are_treated_too() {
+            static MAP: Shape = Shape::Each(SECRET);
+            static PAIRS: Shape = Shape::Each(|| &Shape::Tuple(&[|| &Shape::Open, SECRET]));
+            for shape in [&MAP, &PAIRS, SECRET()] {
+                let found = redactor().query_as("", "a=1&&b=&c", shape);
+                assert_eq!(found.text, "a=[REDACTED]&&b=[REDACTED]&c=[REDACTED]");
+                let found = redactor().form_as("", b"a=1&&b=2&c", shape);
+                assert_eq!(
+                    found.text,
+                    r#"{"a":"[REDACTED]","b":"[REDACTED]","c":"[REDACTED]"}"#
+                );
+            }
+            let long = redactor().form_as("", format!("{}=1", "n".repeat(300)).as_bytes(), &MAP);
+            assert_eq!(long.text, r#"{"[REDACTED]":"[REDACTED]"}"#);
+        }
+
+        #[test]
+        fn a_form_that_is_json_in_truth_is_treated_too() {
+            assert_eq!(
+                form(r#"{"amount":1,"hint":2}"#).text,
+                r#"{"amount":"[REDACTED]"}"#
+            );
+        }
+
+        #[test]
+        fn fields_beyond_the_limit_are_hashed_without_what_is_treated() {
+            let limits = Limits {
+                fields: 1,
+                ..Limits::default()
+            };
+            let redactor = Redactor::new(NameRules::default(), limits);
+            let one = redactor.form_as("", b"a=1&hint=2&b=3&amount=4", &PAYMENT);
+            let other = redactor.form_as("", b"a=1&b=3&amount=5&hint=22", &PAYMENT);
+            assert_eq!(one, other);
+            assert_eq!(one.truncated[0].bytes, "b=3&amount=[REDACTED]".len() as u64);
+        }
     }
 }

@@ -10,11 +10,20 @@
 //!   object, and `null` as well, because whether somebody has a password is
 //!   already something about the password. When in doubt a value is hidden; a
 //!   service shows what it knows to be harmless.
+//! - **Secrets are declared by type** ([`shape::Shape`]), wherever a service knows
+//!   the type of a text: [`Redactor::json_as`], [`Redactor::form_as`] and
+//!   [`Redactor::query_as`]. A type may hide a value, show its last characters or a
+//!   keyed hash, or leave it out. It adds to the rules about names: what either
+//!   hides is hidden, and of several treatments the strictest counts.
+//! - **What changed is found without showing secrets**
+//!   ([`Redactor::differences`]): that a secret changed is told, never from what
+//!   to what.
 //! - **Everything has a bound** ([`Limits`]): depth, strings, names, findings.
 //!   What exceeds one is cut with the marker [`TRUNCATED`], never lost without a
 //!   trace: its size and hash are reported. The text that comes out is at most
-//!   six times as long as what went in, so a caller that bounds bodies bounds
-//!   records; the time taken is linear in the input.
+//!   seven times as long as what went in, or thirty times where a type wants short
+//!   values hashed, so a caller that bounds bodies bounds records; the time taken
+//!   is linear in the input.
 //! - **What no store could hold is replaced**: U+0000 and lone surrogates become
 //!   U+FFFD. Line breaks and other control characters stay, escaped as JSON
 //!   demands; whoever prints a record must neutralise them for that output.
@@ -25,8 +34,18 @@
 //! taken of what would have stood in the record had there been no limit: of a
 //! string its UTF-8 text, of a region that lies too deep its compact JSON text,
 //! both *after* secrets were hidden in them.
+//!
+//! A secret that a type wants hashed is hashed under a [`HashKey`], which no record
+//! holds. Such a hash tells everybody which values are equal, and how often each
+//! occurs; where there are few values, as with `true` and `false`, that may be
+//! enough to tell which is which. To whoever has the key it tells every value that
+//! can be found by trying. It tells nothing more, and without a key nothing is
+//! hashed.
 
+mod diff;
+mod digest;
 mod events;
+mod follow;
 mod form;
 mod hash;
 mod names;
@@ -40,9 +59,11 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+pub use diff::{Difference, Differences};
 pub use hash::{HashKey, WeakKey};
 pub use names::NameRules;
 use report::{Report, Step};
+use shape::{Shape, Treatment};
 
 /// What a record shows in the place of a secret.
 pub const REDACTED: &str = "[REDACTED]";
@@ -72,19 +93,42 @@ pub const TRUNCATED: &str = "[TRUNCATED]";
 pub struct Redactor {
     names: NameRules,
     limits: Limits,
+    hash_key: Option<HashKey>,
 }
 
 impl Redactor {
     /// A redactor with these rules and limits.
     #[must_use]
     pub fn new(names: NameRules, limits: Limits) -> Self {
-        Self { names, limits }
+        Self {
+            names,
+            limits,
+            hash_key: None,
+        }
+    }
+
+    /// Hashes under this key what types want hashed, and would otherwise be hidden.
+    #[must_use]
+    pub fn with_hash_key(mut self, key: HashKey) -> Self {
+        self.hash_key = Some(key);
+        self
     }
 
     /// The names whose values it hides.
     #[must_use]
     pub fn names(&self) -> &NameRules {
         &self.names
+    }
+
+    /// What records show of this value where a type wants it hashed, so that it can
+    /// be searched for; `None` without a key.
+    ///
+    /// A string is given as what it says, anything else as JSON: `123` and `"123"`
+    /// have the same hash.
+    #[must_use]
+    pub fn hash(&self, value: &str) -> Option<String> {
+        let key = self.hash_key.as_ref()?;
+        Some(key.hash(&without_nul(value)))
     }
 
     /// Redacts a JSON text; what is found is reported below `root`, the JSON
@@ -99,10 +143,42 @@ impl Redactor {
     /// When `text` is not one JSON value in UTF-8. Nothing of it has been
     /// redacted then, so nothing of it may be kept.
     pub fn json(&self, root: &str, text: impl AsRef<[u8]>) -> Result<Redacted, InvalidJson> {
+        self.json_as(root, text, &Shape::Open)
+    }
+
+    /// The same for the JSON of a type that says where its secrets are.
+    ///
+    /// ```
+    /// use audit::redact::Redactor;
+    /// use audit::redact::shape::{Member, Shape, Treatment};
+    ///
+    /// static ACCOUNT: Shape = Shape::Object(&[
+    ///     Member { names: &["iban"], shape: || &Shape::Treated(Treatment::Mask) },
+    ///     Member { names: &["salary"], shape: || &Shape::Treated(Treatment::Secret) },
+    ///     Member { names: &["notes"], shape: || &Shape::Treated(Treatment::Skip) },
+    /// ]);
+    /// let body = r#"{"iban":"DE89370400440532013000","salary":5200,"notes":"…"}"#;
+    /// let redacted = Redactor::default().json_as("/request", body, &ACCOUNT)?;
+    ///
+    /// assert_eq!(redacted.text, r#"{"iban":"****3000","salary":"[REDACTED]"}"#);
+    /// assert_eq!(redacted.redacted, ["/request/iban", "/request/salary", "/request/notes"]);
+    /// # Ok::<(), audit::redact::InvalidJson>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When `text` is not one JSON value in UTF-8. Nothing of it has been
+    /// redacted then, so nothing of it may be kept.
+    pub fn json_as(
+        &self,
+        root: &str,
+        text: impl AsRef<[u8]>,
+        shape: &'static Shape,
+    ) -> Result<Redacted, InvalidJson> {
         let text = str::from_utf8(text.as_ref()).map_err(|error| InvalidJson {
             offset: error.valid_up_to(),
         })?;
-        scan::redact(self, root, text)
+        scan::redact(self, root, text, shape)
     }
 
     /// Redacts an `application/x-www-form-urlencoded` body into the text of a
@@ -121,12 +197,21 @@ impl Redactor {
     /// ```
     #[must_use]
     pub fn form(&self, root: &str, body: &[u8]) -> Redacted {
+        self.form_as(root, body, &Shape::Open)
+    }
+
+    /// The same for the form of a type that says where its secrets are.
+    ///
+    /// What it says of the items of a field that may be repeated goes for every
+    /// value of that field.
+    #[must_use]
+    pub fn form_as(&self, root: &str, body: &[u8], shape: &'static Shape) -> Redacted {
         if let Some(b'{' | b'[') = body.trim_ascii_start().first()
-            && let Ok(redacted) = self.json(root, body)
+            && let Ok(redacted) = self.json_as(root, body, shape)
         {
             return redacted;
         }
-        form::redact_form(self, root, &String::from_utf8_lossy(body))
+        form::redact_form(self, root, &String::from_utf8_lossy(body), shape)
     }
 
     /// Redacts a query string, which stays a query string.
@@ -145,7 +230,13 @@ impl Redactor {
     /// ```
     #[must_use]
     pub fn query(&self, root: &str, query: &str) -> Redacted {
-        form::redact_query(self, root, query)
+        self.query_as(root, query, &Shape::Open)
+    }
+
+    /// The same for the query of a type that says where its secrets are.
+    #[must_use]
+    pub fn query_as(&self, root: &str, query: &str, shape: &'static Shape) -> Redacted {
+        form::redact_query(self, root, query, shape)
     }
 
     /// Keeps a plain string, such as a path or a user agent, within the limits.
@@ -170,6 +261,16 @@ impl Redactor {
         report: &mut Report<'_>,
     ) -> Cow<'s, str> {
         shorten(string, self.limits.string_bytes, place, report)
+    }
+
+    /// What a record shows of a string, or of a number's text, that is treated in
+    /// this way; `None` if only that there is one.
+    fn glimpse(&self, text: &str, treatment: Treatment) -> Option<String> {
+        match treatment {
+            Treatment::Mask => Some(masked(text)),
+            Treatment::Hash => self.hash(text),
+            Treatment::Secret | Treatment::Skip => None,
+        }
     }
 
     /// What a record shows in the place of a name, unless it shows the name.
@@ -260,6 +361,19 @@ impl Default for Limits {
 pub struct InvalidJson {
     /// Where the text stops being JSON.
     pub offset: usize,
+}
+
+/// The last characters of a text that is so long that they do not give it away,
+/// behind asterisks that do not tell how long it is.
+fn masked(text: &str) -> String {
+    let shown = match text.chars().take(12).count() {
+        12.. => 4,
+        8.. => 2,
+        _ => 0,
+    };
+    let characters = text.char_indices().rev().take(shown);
+    let start = characters.last().map_or(text.len(), |(start, _)| start);
+    format!("****{}", text.get(start..).unwrap_or_default())
 }
 
 /// The text, or its beginning and the marker if it is longer than `bytes`.

@@ -16,6 +16,17 @@ pub(super) struct Report<'r> {
     truncated: Vec<Truncated>,
     more_truncated: Option<Fingerprint>,
     paused: bool,
+    /// Instead of all of the above: what was found since it was last asked for.
+    tracked: Option<Vec<Finding>>,
+}
+
+/// Something that was hidden or cut, at a place that is kept elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Finding {
+    /// A secret was hidden.
+    Hidden,
+    /// This was cut.
+    Cut(String),
 }
 
 /// One step from a value to a value inside of it.
@@ -37,7 +48,25 @@ impl<'r> Report<'r> {
             truncated: Vec::new(),
             more_truncated: None,
             paused: false,
+            tracked: None,
         }
+    }
+
+    /// One that hands out what it is told instead of listing it, to somebody who
+    /// does not know yet what of it will be shown.
+    pub(super) fn tracking(limits: &'r Limits) -> Self {
+        Self {
+            tracked: Some(Vec::new()),
+            ..Self::new("", limits)
+        }
+    }
+
+    /// What was found since this was last asked, by one that is tracking.
+    pub(super) fn take_tracked(&mut self) -> Vec<Finding> {
+        self.tracked
+            .as_mut()
+            .map(std::mem::take)
+            .unwrap_or_default()
     }
 
     /// Notes nothing until [`Report::resume`]: for what no record will show.
@@ -54,6 +83,10 @@ impl<'r> Report<'r> {
         if self.paused || self.more_redacted {
             return;
         }
+        if let Some(tracked) = &mut self.tracked {
+            tracked.push(Finding::Hidden);
+            return;
+        }
         if self.redacted.len() >= self.limits.findings {
             self.more_redacted = true;
             self.redacted.push(self.root.to_owned());
@@ -68,6 +101,10 @@ impl<'r> Report<'r> {
     /// Notes that `whole` was cut, or left out, at this place.
     pub(super) fn cut(&mut self, place: &[Step<'_>], whole: &str) {
         if self.paused {
+            return;
+        }
+        if let Some(tracked) = &mut self.tracked {
+            tracked.push(Finding::Cut(whole.to_owned()));
             return;
         }
         if self.truncated.len() >= self.limits.findings {
@@ -109,7 +146,7 @@ impl<'r> Report<'r> {
 }
 
 impl Step<'_> {
-    fn push_onto(&self, pointer: &mut String) {
+    pub(super) fn push_onto(&self, pointer: &mut String) {
         pointer.push('/');
         match self {
             Self::Member(name) => {

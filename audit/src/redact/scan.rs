@@ -21,8 +21,9 @@
 //! copied as they stand:
 //!
 //! 1. Whitespace between tokens is dropped: the canonical bytes are compact.
-//! 2. The value of a secret name is passed over unread, and a marker written.
-//!    Names are compared with escapes resolved, so `"pass\u0077ord"` hides too.
+//! 2. The value of a secret name, or one that its type wants treated, is passed
+//!    over unread, and a marker written or what its [`Treatment`] permits. Names
+//!    are compared with escapes resolved, so `"pass\u0077ord"` hides too.
 //! 3. A string or name that has to change, because it is too long or says what no
 //!    store can hold, is written anew, with as few escapes as JSON permits. Any
 //!    other keeps the escapes it came with.
@@ -32,35 +33,117 @@
 //!    beyond that of the text.
 //!
 //! The state beside the two texts is one bit per open level and, as far as the
-//! record shows them, one [`Step`] per open level.
+//! record shows them, one [`Step`] per open level; and where the type says
+//! something, a few references per level.
 
 use std::borrow::Cow;
 
+use super::digest::{self, Digest, Digester};
 use super::events::{Container, Event, Events, Quoted, Unescaped};
+use super::follow::Follow;
 use super::names::Folded;
-use super::report::{Report, Step};
+use super::report::{Finding, Report, Step};
+use super::shape::{Shape, Treatment};
 use super::{InvalidJson, REDACTED, Redacted, Redactor, TRUNCATED, shorten};
 
-pub(super) fn redact(redactor: &Redactor, root: &str, text: &str) -> Result<Redacted, InvalidJson> {
-    let scan = Scan {
-        redactor,
-        events: Events::new(text),
-        output: Output::with_capacity(text.len()),
-        place: Vec::new(),
-        report: Report::new(root, &redactor.limits),
-        too_deep: None,
-        unescaped: String::new(),
-        folded: Folded::default(),
-    };
-    scan.run()
+pub(super) fn redact(
+    redactor: &Redactor,
+    root: &str,
+    text: &str,
+    shape: &'static Shape,
+) -> Result<Redacted, InvalidJson> {
+    let mut scan = Scan::new(redactor, text, shape, Report::new(root, &redactor.limits));
+    scan.run()?;
+    Ok(scan.report.finish(scan.output.finish()))
+}
+
+/// Redacts a text for somebody who is going to compare it with another one, and
+/// has to know what the text says where it does not show it.
+pub(super) fn track(
+    redactor: &Redactor,
+    text: &str,
+    shape: &'static Shape,
+) -> Result<Tracked, InvalidJson> {
+    let mut scan = Scan::new(redactor, text, shape, Report::tracking(&redactor.limits));
+    scan.marks.list = Some(Vec::new());
+    scan.run()?;
+    Ok(Tracked {
+        text: scan.output.finish(),
+        marks: scan.marks.list.unwrap_or_default(),
+    })
+}
+
+/// A redacted text, and where it does not say what the original did.
+pub(super) struct Tracked {
+    pub(super) text: String,
+    /// In the order of their places.
+    pub(super) marks: Vec<Mark>,
+}
+
+/// A place at which a redacted text does not say what the original did.
+pub(super) struct Mark {
+    /// Where in the redacted text the name or value begins.
+    pub(super) at: usize,
+    pub(super) what: Marked,
+    /// What a report has to tell of it.
+    pub(super) findings: Vec<Finding>,
+}
+
+/// What happened at a [`Mark`]. The digests are of what the original said.
+pub(super) enum Marked {
+    /// A name was cut or hidden.
+    Name(Digest),
+    /// A value was cut, hidden or replaced.
+    Value(Digest),
+    /// A value was replaced, and nothing about it is to be told.
+    Skipped,
+    /// A member of this name was left out.
+    LeftOut(String),
+}
+
+/// All marks, if they are asked for.
+#[derive(Default)]
+struct Marks {
+    list: Option<Vec<Mark>>,
+}
+
+impl Marks {
+    fn add(&mut self, at: usize, report: &mut Report<'_>, what: impl FnOnce() -> Marked) {
+        if let Some(list) = &mut self.list {
+            list.push(Mark {
+                at,
+                what: what(),
+                findings: report.take_tracked(),
+            });
+        }
+    }
+
+    /// Puts one mark in the place of all within a region that was replaced.
+    fn unite(&mut self, start: usize, region: &str, report: &mut Report<'_>) {
+        let Some(list) = &mut self.list else { return };
+        let inner = list.partition_point(|mark| mark.at < start);
+        let inner: Vec<Digest> = list
+            .drain(inner..)
+            .filter_map(|mark| match mark.what {
+                Marked::Name(digest) | Marked::Value(digest) => Some(digest),
+                Marked::Skipped | Marked::LeftOut(_) => None,
+            })
+            .collect();
+        self.add(start, report, || {
+            Marked::Value(digest::of_region(region, &inner))
+        });
+    }
 }
 
 struct Scan<'t> {
     redactor: &'t Redactor,
     events: Events<'t>,
+    /// Nothing if names and contents alone decide.
+    follow: Option<Follow>,
     output: Output,
     place: Vec<Step<'t>>,
     report: Report<'t>,
+    marks: Marks,
     /// Where in the output the region begins that is going to be cut.
     too_deep: Option<usize>,
     /// Lent out for each string with escapes, and each name, to save allocations.
@@ -69,17 +152,35 @@ struct Scan<'t> {
 }
 
 impl<'t> Scan<'t> {
-    fn run(mut self) -> Result<Redacted, InvalidJson> {
+    fn new(
+        redactor: &'t Redactor,
+        text: &'t str,
+        shape: &'static Shape,
+        report: Report<'t>,
+    ) -> Self {
+        Self {
+            redactor,
+            events: Events::new(text),
+            follow: (!matches!(shape, Shape::Open)).then(|| Follow::new(shape)),
+            output: Output::with_capacity(text.len()),
+            place: Vec::new(),
+            report,
+            marks: Marks::default(),
+            too_deep: None,
+            unescaped: String::new(),
+            folded: Folded::default(),
+        }
+    }
+
+    fn run(&mut self) -> Result<(), InvalidJson> {
         while let Some(event) = self.events.next()? {
             match event {
                 Event::Name(name) => self.name(name)?,
-                Event::String(string) => self.string(string),
-                Event::Literal(literal) => self.literal(literal),
-                Event::Open(container) => self.open(container),
                 Event::Close(container) => self.close(container),
+                value => self.value(value)?,
             }
         }
-        Ok(self.report.finish(self.output.finish()))
+        Ok(())
     }
 
     fn name(&mut self, name: Quoted<'t>) -> Result<(), InvalidJson> {
@@ -90,11 +191,33 @@ impl<'t> Scan<'t> {
                 (Cow::Owned(self.unescaped.clone()), unescaped)
             }
         };
-        let secret = self.redactor.names.hides_folded(&says, &mut self.folded);
-        let renamed = self.redactor.renamed(&says, secret);
-        let cut = renamed.is_some() && !secret;
+        let by_name = self
+            .redactor
+            .names
+            .hides_folded(&says, &mut self.folded)
+            .then_some(Treatment::Secret);
+        let depth = self.events.depth();
+        let by_type = self
+            .follow
+            .as_mut()
+            .and_then(|follow| follow.member(depth, &says));
+        let treatment = by_name.max(by_type);
+        let renamed = self.redactor.renamed(&says, treatment.is_some());
+
+        if self.too_deep.is_none()
+            && let Some(step) = self.place.last_mut()
+        {
+            *step = Step::Member(match &renamed {
+                Some(other) => Cow::Owned(other.clone()),
+                None => says.clone(),
+            });
+        }
+        if treatment == Some(Treatment::Skip) {
+            return self.leave_out(renamed.unwrap_or_else(|| says.into_owned()));
+        }
 
         self.output.begin();
+        let at = self.output.len();
         match &renamed {
             Some(other) => self.output.string(other),
             None if unescaped == Unescaped::Altered => self.output.string(&says),
@@ -102,42 +225,122 @@ impl<'t> Scan<'t> {
         }
         self.output.push(":");
 
-        if self.too_deep.is_none()
-            && let Some(step) = self.place.last_mut()
+        if renamed.is_some() {
+            if treatment.is_none() {
+                self.report.cut(&self.place, &says);
+            }
+            self.marks.add(at, &mut self.report, || {
+                Marked::Name(digest::of_name(&says))
+            });
+        }
+        if let Some(treatment) = treatment
+            && let Some(value) = self.events.next()?
         {
-            *step = Step::Member(renamed.map_or_else(|| says.clone(), Cow::Owned));
-        }
-        if cut {
-            self.report.cut(&self.place, &says);
-        }
-        if secret {
-            self.events.skip_value()?;
-            self.output.string(REDACTED);
-            self.report.hidden(&self.place);
+            self.treated(value, treatment)?;
         }
         Ok(())
     }
 
-    fn string(&mut self, string: Quoted<'t>) {
+    /// Leaves out the member whose name was just read.
+    fn leave_out(&mut self, name: String) -> Result<(), InvalidJson> {
+        if let Some(value) = self.events.next()? {
+            self.pass_over(value)?;
+        }
+        self.report.hidden(&self.place);
+        self.marks.add(self.output.len(), &mut self.report, || {
+            Marked::LeftOut(name)
+        });
+        Ok(())
+    }
+
+    fn value(&mut self, value: Event<'t>) -> Result<(), InvalidJson> {
+        let treatment = self.treatment(value);
         self.begin_value();
-        let (says, unescaped) = match string.plain() {
-            Some(plain) => (plain, Unescaped::Faithfully),
-            None => {
-                let unescaped = string.unescape(&mut self.unescaped);
-                (self.unescaped.as_str(), unescaped)
+        match (treatment, value) {
+            (Some(treatment), value) => self.treated(value, treatment)?,
+            (None, Event::String(string)) => self.string(string),
+            (None, Event::Literal(literal)) => self.literal(literal),
+            (None, Event::Open(container)) => self.open(container),
+            // These are no values, and do not come here.
+            (None, Event::Name(_) | Event::Close(_)) => {}
+        }
+        Ok(())
+    }
+
+    /// How the type wants this value treated, unless that was told with its name.
+    fn treatment(&mut self, value: Event<'t>) -> Option<Treatment> {
+        let outside = self.outside(value);
+        let is_object = value == Event::Open(Container::Object);
+        self.follow.as_mut()?.value(outside, is_object)
+    }
+
+    /// Shows of a value what its treatment permits.
+    fn treated(&mut self, value: Event<'t>, treatment: Treatment) -> Result<(), InvalidJson> {
+        let shown = match value {
+            Event::String(string) if treatment < Treatment::Secret => {
+                let (says, _) = string.read(&mut self.unescaped);
+                self.redactor.glimpse(says, treatment)
             }
+            Event::Literal(literal) if treatment == Treatment::Hash || is_number(literal) => {
+                self.redactor.glimpse(literal, treatment)
+            }
+            _ => None,
         };
+        let digest = self.pass_over(value)?;
+        let at = self.output.len();
+        self.output.string(shown.as_deref().unwrap_or(REDACTED));
+        self.report.hidden(&self.place);
+        self.marks.add(at, &mut self.report, || match treatment {
+            Treatment::Skip => Marked::Skipped,
+            _ => Marked::Value(digest),
+        });
+        Ok(())
+    }
+
+    /// Passes over the value that begins with this event, however much it holds.
+    /// Only if there are marks to be made the digest is that of the value.
+    fn pass_over(&mut self, value: Event<'t>) -> Result<Digest, InvalidJson> {
+        let outside = self.outside(value);
+        let mut digester = self.marks.list.is_some().then(Digester::default);
+        let mut next = Some(value);
+        while let Some(event) = next {
+            if let Some(digester) = &mut digester {
+                digester.read(event);
+            }
+            if self.events.depth() <= outside {
+                break;
+            }
+            next = self.events.next()?;
+        }
+        Ok(digester.map_or_else(Digest::default, |digester| digester.last()))
+    }
+
+    /// How many arrays and objects are open around a value that just began.
+    fn outside(&self, value: Event<'_>) -> usize {
+        let is_open = matches!(value, Event::Open(_));
+        self.events.depth() - usize::from(is_open)
+    }
+
+    fn string(&mut self, string: Quoted<'t>) {
+        let (says, unescaped) = string.read(&mut self.unescaped);
+        let at = self.output.len();
         match (
             self.redactor.string(says, &self.place, &mut self.report),
             unescaped,
         ) {
             (Cow::Borrowed(_), Unescaped::Faithfully) => self.output.push(string.as_written()),
-            (shown, _) => self.output.string(&shown),
+            (Cow::Borrowed(shown), Unescaped::Altered) => self.output.string(shown),
+            (Cow::Owned(shown), _) => {
+                self.output.string(&shown);
+                self.marks.add(at, &mut self.report, || {
+                    Marked::Value(digest::of_string(says))
+                });
+            }
         }
     }
 
     fn literal(&mut self, literal: &str) {
-        self.begin_value();
+        let at = self.output.len();
         // Many readers hold numbers as floats and refuse a whole page of records
         // for one that is beyond them. As a string everybody can read it.
         if literal.parse::<f64>().is_ok_and(f64::is_infinite)
@@ -145,23 +348,28 @@ impl<'t> Scan<'t> {
         {
             self.report.cut(&self.place, literal);
             self.output.string(literal);
-            return;
+        } else {
+            // The first digits of a number are another number, so one that is too
+            // long can only be shown as a string.
+            match shorten(
+                literal,
+                self.redactor.limits.string_bytes,
+                &self.place,
+                &mut self.report,
+            ) {
+                Cow::Borrowed(whole) => return self.output.push(whole),
+                Cow::Owned(cut) => self.output.string(&cut),
+            }
         }
-        // The first digits of a number are another number, so one that is too
-        // long can only be shown as a string.
-        match shorten(
-            literal,
-            self.redactor.limits.string_bytes,
-            &self.place,
-            &mut self.report,
-        ) {
-            Cow::Borrowed(whole) => self.output.push(whole),
-            Cow::Owned(cut) => self.output.string(&cut),
-        }
+        self.marks.add(at, &mut self.report, || {
+            Marked::Value(digest::of_literal(literal))
+        });
     }
 
     fn open(&mut self, container: Container) {
-        self.begin_value();
+        if let Some(follow) = &mut self.follow {
+            follow.open(container, self.events.depth());
+        }
         if self.too_deep.is_none() {
             if self.events.depth() > self.redactor.limits.depth {
                 self.too_deep = Some(self.output.len());
@@ -180,6 +388,9 @@ impl<'t> Scan<'t> {
     }
 
     fn close(&mut self, container: Container) {
+        if let Some(follow) = &mut self.follow {
+            follow.close(self.events.depth());
+        }
         self.output.push(match container {
             Container::Array => "]",
             Container::Object => "}",
@@ -202,6 +413,7 @@ impl<'t> Scan<'t> {
         let region = self.output.take_from(start);
         self.report.cut(&self.place, &region);
         self.output.string(TRUNCATED);
+        self.marks.unite(start, &region, &mut self.report);
     }
 
     fn begin_value(&mut self) {
@@ -212,6 +424,10 @@ impl<'t> Scan<'t> {
             *count += 1;
         }
     }
+}
+
+fn is_number(literal: &str) -> bool {
+    literal.starts_with(|first: char| first == '-' || first.is_ascii_digit())
 }
 
 /// The JSON text that is being written.

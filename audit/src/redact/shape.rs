@@ -15,7 +15,8 @@
 pub enum Shape {
     /// Nothing is known of it: names and contents decide.
     Open,
-    /// An object, of which these members are known.
+    /// An object, of which these members are known. Should there be an array in its
+    /// place, from which structs are read too, its items may be any of them.
     Object(&'static [Member]),
     /// An array, whose items are known by their places.
     Tuple(&'static [Nested]),
@@ -46,12 +47,14 @@ pub struct Member {
 /// What a record shows of a value, from the mildest to the strictest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Treatment {
-    /// Its last characters.
+    /// The last characters of a string or number, if it is long: four of at least
+    /// twelve, two of at least eight.
     Mask,
     /// A keyed hash, so that equal values can be found without being seen.
     Hash,
     /// That it was there.
     Secret,
-    /// Nothing: the member is left out, with its name.
+    /// Nothing: the member is left out, with its name. Where it is no member but an
+    /// item or the whole text, that it was there.
     Skip,
 }
