@@ -1,9 +1,12 @@
 //! What must hold for every input, tried with many.
 
+use std::collections::HashSet;
+
 use proptest::prelude::*;
 use serde::de::IgnoredAny;
 
-use super::{Limits, NameRules, REDACTED, Redacted, Redactor};
+use super::shape::{Member, Shape, Treatment};
+use super::{Differences, HashKey, Limits, NameRules, REDACTED, Redacted, Redactor};
 
 /// A value of the tests' own, because `serde_json::Value` forgets the text of
 /// numbers and repeated names.
@@ -45,6 +48,20 @@ impl Json {
                 let name: String = serde_json::from_str(name).unwrap();
                 !NameRules::default().hides(&name) && value.is_harmless()
             }),
+        }
+    }
+
+    /// Whether no name occurs twice in one object.
+    fn can_be_pointed_into(&self) -> bool {
+        match self {
+            Self::Literal(_) => true,
+            Self::Array(items) => items.iter().all(Self::can_be_pointed_into),
+            Self::Object(members) => {
+                let name = |text: &str| serde_json::from_str::<String>(text).unwrap();
+                let names: HashSet<String> = members.iter().map(|(text, _)| name(text)).collect();
+                names.len() == members.len()
+                    && members.iter().all(|(_, value)| value.can_be_pointed_into())
+            }
         }
     }
 
@@ -179,6 +196,71 @@ fn depth(text: &str) -> usize {
 
 const CANARY: &str = "c4n4ry";
 
+/// Shapes that know the member `planted` at any depth of any text.
+macro_rules! anywhere {
+    ($name:ident, $shape:expr) => {
+        static $name: Shape = Shape::AllOf(&[
+            || &Shape::Each(|| &$name),
+            || {
+                &Shape::Object(&[Member {
+                    names: &["planted"],
+                    shape: || &$shape,
+                }])
+            },
+        ]);
+    };
+}
+anywhere!(MASKED, Shape::Treated(Treatment::Mask));
+anywhere!(HASHED, Shape::Treated(Treatment::Hash));
+anywhere!(SECRET, Shape::Treated(Treatment::Secret));
+anywhere!(SKIPPED, Shape::Treated(Treatment::Skip));
+anywhere!(HARMLESS, Shape::Open);
+static HASHED_ITEMS: Shape = Shape::Each(|| &Shape::Treated(Treatment::Hash));
+
+fn keyed(limits: Limits) -> Redactor {
+    Redactor::new(NameRules::default(), limits).with_hash_key(HashKey::new(&[7; 32]).unwrap())
+}
+
+/// A text that says where it was changed becomes what it was changed to.
+fn apply(differences: &Differences, before: &str) -> serde_json::Value {
+    let mut value: serde_json::Value = serde_json::from_str(before).unwrap();
+    let (set, removed): (Vec<_>, Vec<_>) = differences
+        .changes
+        .iter()
+        .partition(|change| change.new.is_some());
+    for change in set.into_iter().chain(removed.into_iter().rev()) {
+        let new = change
+            .new
+            .as_ref()
+            .map(|new| serde_json::from_str(new).unwrap());
+        let Some((parent, last)) = change.path.rsplit_once('/') else {
+            value = new.unwrap();
+            continue;
+        };
+        let last = last.replace("~1", "/").replace("~0", "~");
+        match (value.pointer_mut(parent).unwrap(), new) {
+            (serde_json::Value::Array(items), Some(new)) => {
+                match items.get_mut(last.parse::<usize>().unwrap()) {
+                    Some(item) => *item = new,
+                    None => items.push(new),
+                }
+            }
+            (serde_json::Value::Array(items), None) => {
+                assert_eq!(last.parse::<usize>().unwrap() + 1, items.len());
+                items.pop();
+            }
+            (serde_json::Value::Object(members), Some(new)) => {
+                assert_eq!(members.insert(last, new).is_some(), change.old.is_some());
+            }
+            (serde_json::Value::Object(members), None) => {
+                assert!(members.remove(&last).is_some());
+            }
+            (other, _) => panic!("nothing is inside of {other}"),
+        }
+    }
+    value
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(192))]
 
@@ -206,6 +288,142 @@ proptest! {
         let found = Redactor::new(NameRules::default(), limits).json("/request", json.write(" ")).unwrap();
         prop_assert!(!found.text.contains(CANARY) && !found.text.contains("428190427"), "{}", found.text);
         prop_assert!(found.text.contains(REDACTED) || !found.truncated.is_empty());
+    }
+
+    #[test]
+    fn what_a_type_wants_treated_never_comes_out(
+        mut json in json(4),
+        shape in prop::sample::select(vec![&MASKED, &HASHED, &SECRET, &SKIPPED]),
+        name in prop::sample::select(vec!["planted", r"\u0070lant\u0065d"]),
+        path in prop::collection::vec(any::<usize>(), 0..5),
+        value in prop_oneof![
+            Just(format!("\"{CANARY}--1234\"")),
+            Just(format!("[0,{{\"{CANARY}\":\"{CANARY}\"}}]")),
+            Just("428190427.51234".to_owned()),
+        ],
+        depth in 0..6_usize,
+    ) {
+        json.plant(&path, (format!("\"{name}\""), Json::Literal(value)));
+        let text = json.write(" ");
+        let found = keyed(Limits { depth, ..Limits::default() }).json_as("/request", &text, shape).unwrap();
+        prop_assert!(!found.text.contains(CANARY) && !found.text.contains("428190427"), "{}", found.text);
+        prop_assert!(!found.redacted.is_empty() || !found.truncated.is_empty());
+        prop_assert!(serde_json::from_str::<IgnoredAny>(&found.text).is_ok(), "{}", found.text);
+    }
+
+    #[test]
+    fn a_type_without_secrets_changes_nothing(json in json(5), depth in 0..5_usize) {
+        let redactor = keyed(Limits { depth, ..Limits::default() });
+        let text = json.write(" ");
+        let plain = redactor.json("/request", &text);
+        prop_assert_eq!(&plain, &redactor.json_as("/request", &text, &Shape::Open));
+        prop_assert_eq!(&plain, &redactor.json_as("/request", &text, &HARMLESS));
+    }
+
+    #[test]
+    fn a_field_that_a_type_wants_treated_never_comes_out(
+        shape in prop::sample::select(vec![&MASKED, &HASHED, &SECRET, &SKIPPED]),
+        before in "[a-z=&;?%+]{0,12}",
+        encode in any::<u16>(),
+        after in "[;?&#=+]{0,2}",
+    ) {
+        let encoded: String = "planted".bytes().enumerate().map(|(at, byte)| {
+            if encode >> at & 1 == 1 { format!("%{byte:02X}") } else { char::from(byte).to_string() }
+        }).collect();
+        let query = format!("{before}&{encoded}={CANARY}--1234{after}&last");
+        let redactor = keyed(Limits::default());
+        let found = redactor.query_as("/http/query", &query, shape);
+        prop_assert!(!found.text.contains(CANARY), "{}", found.text);
+        let found = redactor.form_as("/request", query.as_bytes(), shape);
+        prop_assert!(!found.text.contains(CANARY), "{}", found.text);
+        prop_assert!(serde_json::from_str::<IgnoredAny>(&found.text).is_ok(), "{}", found.text);
+    }
+
+    #[test]
+    fn differences_of_a_text_to_itself_are_none(
+        json in json(5),
+        shape in prop::sample::select(vec![&MASKED, &HASHED, &SECRET, &SKIPPED, &Shape::Open]),
+        depth in 0..5_usize,
+        string_bytes in 0..12_usize,
+    ) {
+        let redactor = keyed(Limits { depth, string_bytes, name_bytes: 4, ..Limits::default() });
+        let found = redactor.differences(&json.write(""), &json.write(" "), shape, 0, 100);
+        prop_assert_eq!(found, Ok(Differences::default()));
+    }
+
+    #[test]
+    fn differences_lead_from_one_text_to_the_other(
+        before in json(5),
+        after in json(5),
+        keep in any::<bool>(),
+        path in prop::collection::vec(any::<usize>(), 0..5),
+        planted in json(3),
+    ) {
+        // Most pairs of texts differ in the root; so some differ inside only.
+        let mut after = if keep { before.clone() } else { after };
+        after.plant(&path, ("\"planted\"".to_owned(), planted));
+        prop_assume!(before.is_harmless() && after.is_harmless());
+        let (before, after) = (before.write(" "), after.write(""));
+        let found = Redactor::default().differences(&before, &after, &Shape::Open, 0, usize::MAX).unwrap();
+        prop_assert!(found.redacted.is_empty() && found.truncated.is_empty());
+        let expected: serde_json::Value = serde_json::from_str(&after).unwrap();
+        prop_assert_eq!(apply(&found, &before), expected, "{:?}", found);
+    }
+
+    #[test]
+    fn a_secret_that_changed_is_told_and_not_shown(
+        json in json(4),
+        shape in prop::sample::select(vec![&MASKED, &HASHED, &SECRET, &SKIPPED]),
+        path in prop::collection::vec(any::<usize>(), 0..5),
+        depth in 0..6_usize,
+    ) {
+        prop_assume!(json.is_harmless());
+        let text = |secret: &str| {
+            let mut json = json.clone();
+            json.plant(&path, ("\"planted\"".to_owned(), Json::Literal(format!("\"{secret}--1234\""))));
+            json.write("")
+        };
+        let limits = Limits { depth, ..Limits::default() };
+        let (before, after) = (text(CANARY), text("C4N4RY"));
+        let found = keyed(limits).differences(&before, &after, shape, 0, 100).unwrap();
+        let shown = format!("{found:?}").to_lowercase();
+        prop_assert!(!shown.contains(CANARY), "{}", shown);
+        if std::ptr::eq(shape, &raw const SKIPPED) {
+            // An array in an array may be a struct, and is then hidden as a whole.
+            prop_assert!(found.changes.is_empty() || before.contains("[[") || before.contains(",["));
+        } else {
+            prop_assert_eq!(found.changes.len(), 1, "{} {:?}", before, found);
+        }
+    }
+
+    #[test]
+    fn a_secret_in_an_object_that_went_or_came_is_not_shown(
+        mut before in json(4),
+        mut after in json(4),
+        shape in prop::sample::select(vec![&MASKED, &HASHED, &SECRET, &SKIPPED]),
+        paths in (prop::collection::vec(any::<usize>(), 0..5), prop::collection::vec(any::<usize>(), 0..5)),
+        limit in 0..4_usize,
+    ) {
+        let planted = || ("\"planted\"".to_owned(), Json::Literal(format!("\"{CANARY}--1234\"")));
+        before.plant(&paths.0, planted());
+        after.plant(&paths.1, planted());
+        prop_assume!(before.can_be_pointed_into() && after.can_be_pointed_into());
+        let found = keyed(Limits::default()).differences(&before.write(""), &after.write(""), shape, 0, limit).unwrap();
+        prop_assert!(!format!("{found:?}").contains(CANARY), "{:?}", found);
+        prop_assert!(found.changes.len() <= limit);
+        // Whatever is listed was hidden there, or left out there.
+        let listed: serde_json::Value = found.changes.iter().map(|change| {
+            let value = |text: &Option<String>| text.as_ref().map(|text| serde_json::from_str::<serde_json::Value>(text).unwrap());
+            serde_json::json!({ "old": value(&change.old), "new": value(&change.new) })
+        }).collect();
+        for pointer in &found.redacted {
+            let place = pointer.strip_prefix("/changes").unwrap();
+            let parent = place.strip_suffix("/planted").and_then(|parent| listed.pointer(parent));
+            match listed.pointer(place) {
+                Some(hidden) => prop_assert!(hidden.is_string(), "{} {}", pointer, listed),
+                None => prop_assert!(parent.is_some_and(serde_json::Value::is_object), "{} {}", pointer, listed),
+            }
+        }
     }
 
     #[test]
@@ -262,6 +480,17 @@ proptest! {
     }
 
     #[test]
+    fn what_comes_out_of_short_values_is_at_most_thirty_times_as_long(
+        values in prop::collection::vec("[0-9]|\"\"|null|\\[\\]|\\{\"\":1\\}", 0..50),
+    ) {
+        let text = format!("[{}]", values.join(","));
+        let hashed = keyed(Limits::default()).json_as("", &text, &HASHED_ITEMS).unwrap();
+        prop_assert!(hashed.text.len() <= 30 * text.len());
+        let hidden = Redactor::default().json_as("", &text, &HASHED_ITEMS).unwrap();
+        prop_assert!(hidden.text.len() <= 7 * text.len());
+    }
+
+    #[test]
     fn strings_without_a_need_to_change_are_kept(text in "\\PC{0,40}") {
         prop_assert_eq!(Redactor::default().text("/http/path", &text).text, text);
     }
@@ -295,6 +524,10 @@ fn hostile_bodies_are_redacted_in_linear_time_and_space() {
         format!("{{{}\"a\":0}}", repeat("\"\":[{\"pin\":0}],")),
     ];
     for body in bodies {
+        for shape in [&MASKED, &HASHED, &SECRET, &SKIPPED] {
+            let found = keyed(Limits::default()).json_as("/request", &body, shape);
+            assert!(found.unwrap().text.len() <= 30 * body.len());
+        }
         let found = Redactor::default().json("/request", &body).unwrap();
         assert!(found.text.len() <= 6 * body.len());
         let reported: usize = found.redacted.iter().map(String::len).sum();
