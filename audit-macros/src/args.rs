@@ -1,20 +1,43 @@
-//! What is written between the parentheses: `key = value`, separated by commas.
+//! What is written between the parentheses: `key = value`, `key(…)` and `key`,
+//! separated by commas.
 
+use proc_macro2::TokenStream;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
-use syn::{Expr, Ident, Token};
+use syn::{Expr, Ident, Token, parenthesized, token};
 
-/// One `key = value`.
+/// One argument.
 pub(crate) struct Argument {
     pub(crate) key: Ident,
-    pub(crate) value: Expr,
+    pub(crate) value: Value,
+}
+
+/// What follows a key.
+pub(crate) enum Value {
+    /// Nothing.
+    None,
+    /// `= expression`.
+    Expression(Expr),
+    /// `(…)`.
+    Group(TokenStream),
 }
 
 impl Parse for Argument {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         let key: Ident = input.parse()?;
+        if input.peek(token::Paren) {
+            let group;
+            parenthesized!(group in input);
+            return Ok(Self {
+                key,
+                value: Value::Group(group.parse()?),
+            });
+        }
         if !input.peek(Token![=]) {
-            return Err(syn::Error::new(key.span(), format!("expected `{key} = …`")));
+            return Ok(Self {
+                key,
+                value: Value::None,
+            });
         }
         input.parse::<Token![=]>()?;
         if input.is_empty() || input.peek(Token![,]) {
@@ -25,7 +48,7 @@ impl Parse for Argument {
         }
         Ok(Self {
             key,
-            value: input.parse()?,
+            value: Value::Expression(input.parse()?),
         })
     }
 }

@@ -3,44 +3,49 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::spanned::Spanned as _;
-use syn::{FnArg, ItemFn, LitStr};
+use syn::{FnArg, LitStr, Safety};
 
 use crate::expand;
-use crate::validate::Audited;
+use crate::handler::{Handler, is_annotation};
+use crate::validate::{Audited, takes_extractors};
 
 /// The errors, and the handler as if the annotation had been right: without it,
 /// every place that mounts the handler would be an error as well.
-pub(crate) fn expand(errors: &syn::Error, mut function: ItemFn) -> TokenStream {
+pub(crate) fn expand(errors: &syn::Error, mut handler: Handler) -> TokenStream {
     let errors = errors.to_compile_error();
-    let is_method = matches!(function.sig.inputs.first(), Some(FnArg::Receiver(_)));
-    let is_second = function.attrs.iter().any(|attribute| {
-        attribute
-            .path()
-            .segments
-            .last()
-            .is_some_and(|last| last.ident == "audited")
-    });
-    if is_method || is_second || function.sig.asyncness.is_none() {
-        function.attrs.retain(|attribute| {
-            attribute
-                .path()
-                .segments
-                .last()
-                .is_none_or(|last| last.ident != "audited")
-        });
-        return quote!(#errors #function);
+    let signature = &handler.signature;
+    let is_method = matches!(signature.inputs.first(), Some(FnArg::Receiver(_)));
+    if is_method
+        || signature.asyncness.is_none()
+        || !takes_extractors(&handler)
+        || handler.annotations().next().is_some()
+    {
+        handler
+            .attributes
+            .retain(|attribute| !is_annotation(attribute));
+        let Handler {
+            attributes,
+            visibility,
+            signature,
+            body,
+        } = handler;
+        return quote!(#errors #(#attributes)* #visibility #signature #body);
     }
-    function.sig.constness = None;
+    handler.signature.constness = None;
+    handler.signature.safety = Safety::Default;
+    handler.signature.abi = None;
     let stand_in = Audited {
-        action: LitStr::new("invalid", function.sig.ident.span()),
+        action: LitStr::new("invalid", handler.signature.ident.span()),
         resource: None,
         resource_id: None,
         capture: "Metadata",
         durability: None,
         unavailable: "Refuse",
+        skipped: Vec::new(),
+        is_strict: false,
     };
-    let function = expand::expand(&stand_in, &function);
-    quote!(#errors #function)
+    let handler = expand::expand(&stand_in, &handler);
+    quote!(#errors #handler)
 }
 
 /// The item as it was, and what to do if it is whole. A function that is still

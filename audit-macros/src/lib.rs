@@ -10,12 +10,16 @@ mod args;
 mod auditable;
 mod expand;
 mod fallback;
+mod handler;
+mod mistakes;
 mod validate;
 
 use proc_macro::TokenStream;
+use quote::quote;
 use syn::parse::Parser as _;
 
 use auditable::Strictness;
+use handler::Handler;
 
 /// Leaves an audit record of every attempt to use an Actix-web handler.
 ///
@@ -25,8 +29,8 @@ use auditable::Strictness;
 /// async fn create_item(actor: Actor, Json(new): Json<NewItem>) -> Result<Created, ApiError>
 /// ```
 ///
-/// It works above and below `#[post]` and its like, and on handlers that are
-/// mounted with `.route()`. The app needs the `Audit` in its data.
+/// It works above and below `#[post]` and every other attribute, and on handlers
+/// that are mounted with `.route()`. The app needs the `Audit` in its data.
 ///
 /// | key | meaning | default |
 /// |---|---|---|
@@ -34,22 +38,114 @@ use auditable::Strictness;
 /// | `resource` | the type of the thing acted on, written like an action | none |
 /// | `resource_id = EXPR` | which one, from the handler's arguments; anything `Display` | none |
 /// | `capture` | the payloads that are kept: `"metadata"` (neither), `"request"`, `"response"`, `"all"` | `"request"` |
-/// | `durability` | what the record survives before the response goes out: `"memory"`, `"crash"`, `"power_loss"` | what the service says, `"crash"` unless told otherwise |
+/// | `durability` | what the record survives before the response goes out: `"memory"`, `"crash"`, `"power_loss"`, or, in the handler's own transaction, `"transaction"` | what the service says, `"crash"` unless told otherwise |
 /// | `unavailable` | what becomes of an attempt that cannot be recorded: `"refuse"`, or `"allow"` with a later record of the gap | `"refuse"` |
+/// | `skip(ARGUMENT, …)` | arguments that are never captured: of the request, the part that they read is left out | none |
+/// | `strict` | a payload compiles only if each of its fields is classified; see `audit::strict` | no |
 ///
 /// `EXPR` is evaluated when the handler begins. What is known only later is said
 /// through an `AuditScope`.
 #[proc_macro_attribute]
 pub fn audited(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    let arguments = args::parse.parse(arguments);
-    match syn::parse::<syn::ItemFn>(item.clone()) {
-        Ok(function) => match validate::validate(arguments, &function) {
-            Ok(audited) => expand::expand(&audited, &function),
-            Err(errors) => fallback::expand(&errors, function),
+    audit(
+        arguments,
+        item,
+        Mode {
+            is_strict: false,
+            is_last: false,
         },
-        Err(_) => fallback::not_a_function(item.into()),
+    )
+}
+
+/// `#[audited]`, in which `strict` is always said. Documented at `audit::strict`.
+#[proc_macro_attribute]
+pub fn strict_audited(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    audit(
+        arguments,
+        item,
+        Mode {
+            is_strict: true,
+            is_last: false,
+        },
+    )
+}
+
+/// What `#[audited]` becomes when it has let other attributes go first.
+#[doc(hidden)]
+#[proc_macro_attribute]
+pub fn audited_last(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    audit(
+        arguments,
+        item,
+        Mode {
+            is_strict: false,
+            is_last: true,
+        },
+    )
+}
+
+/// What the strict `#[audited]` becomes when it has let other attributes go first.
+#[doc(hidden)]
+#[proc_macro_attribute]
+pub fn strict_audited_last(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    audit(
+        arguments,
+        item,
+        Mode {
+            is_strict: true,
+            is_last: true,
+        },
+    )
+}
+
+#[derive(Clone, Copy)]
+struct Mode {
+    is_strict: bool,
+    is_last: bool,
+}
+
+fn audit(arguments: TokenStream, item: TokenStream, mode: Mode) -> TokenStream {
+    let Ok(handler) = syn::parse::<Handler>(item.clone()) else {
+        return fallback::not_a_function(item.into()).into();
+    };
+    // Attributes are expanded from the top down, each with those below it still in
+    // place. Whichever order they were written in, this one comes last: then a
+    // handler means the same in every order, and others see the signature that
+    // was written.
+    if !mode.is_last && handler.awaits_other_macros() && handler.annotations().next().is_none() {
+        return let_others_go_first(arguments.into(), &handler, mode).into();
+    }
+    match validate::validate(args::parse.parse(arguments), &handler) {
+        Ok(mut audited) => {
+            audited.is_strict |= mode.is_strict;
+            expand::expand(&audited, &handler)
+        }
+        Err(errors) => fallback::expand(&errors, handler),
     }
     .into()
+}
+
+fn let_others_go_first(
+    arguments: proc_macro2::TokenStream,
+    handler: &Handler,
+    mode: Mode,
+) -> proc_macro2::TokenStream {
+    let Handler {
+        attributes,
+        visibility,
+        signature,
+        body,
+    } = handler;
+    let last = if mode.is_strict {
+        quote!(strict_audited_last)
+    } else {
+        quote!(audited_last)
+    };
+    quote! {
+        #(#attributes)*
+        #[::audit::__private::#last(#arguments)]
+        #visibility #signature #body
+    }
 }
 
 /// Says which fields of a type are secret.
@@ -73,7 +169,7 @@ pub fn audited(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// | `#[audit(plain)]` | all of it, but for what its type says about itself |
 /// | none | the same, but nobody has said so |
 ///
-/// The rules about names and contents hold for every field, plain ones too: a plain
+/// The rules about names hold for every field, plain ones too: a plain
 /// field that is called `password` is hidden.
 #[proc_macro_derive(Auditable, attributes(audit, serde))]
 pub fn auditable(input: TokenStream) -> TokenStream {

@@ -8,8 +8,8 @@ use crate::redact::shape::Shape;
 
 /// A type that says which of its fields are secret.
 ///
-/// The redactor finds secrets by the names of members and by what strings look like.
-/// What it cannot find in that way, a type tells it:
+/// The redactor finds secrets by the names of members. What it cannot find in that way,
+/// a type tells it:
 ///
 /// ```
 /// use audit::Auditable;
@@ -56,9 +56,9 @@ use crate::redact::shape::Shape;
 /// | `#[audit(plain)]` | all of it, but for what its type says about itself |
 /// | none | the same, but nobody has said so: the type is not [`Classified`] |
 ///
-/// A class adds to the rules about names and contents, and never takes from them: a
-/// plain field that is called `password` is still hidden, as is a card number in a
-/// plain string. What a service knows to be harmless it says to the redactor.
+/// A class adds to the rules about names, and never takes from them: a plain field that
+/// is called `password` is still hidden. What a service knows to be harmless it says to
+/// the redactor.
 ///
 /// A class covers the whole value: in a secret list or object nothing is shown. The
 /// types and variants themselves have none; a newtype gives its class to its field,
@@ -93,7 +93,7 @@ use crate::redact::shape::Shape;
 /// # Types of others
 ///
 /// A field of a type that is not `Auditable`, such as those of other libraries, needs
-/// nothing: names and contents decide about it, unless the field has a class. A type
+/// nothing: names decide about it, unless the field has a class. A type
 /// parameter that occurs in a field without a class, or in a plain one, has to be
 /// `Auditable` itself.
 #[diagnostic::on_unimplemented(
@@ -120,6 +120,7 @@ pub trait Auditable {
     message = "not every field of `{Self}` is classified",
     note = "say `#[audit(plain)]` of its fields, or what hides them: `secret`, `mask`, `hash` or `skip`",
     note = "`#[derive(audit::strict::Auditable)]` shows where something is missing",
+    note = "of a handler's argument: or leave it out of the record, `skip(…)`",
     note = "JSON of any form is never classified, but a field that holds it can be"
 )]
 pub trait Classified: Auditable {}

@@ -13,16 +13,16 @@ use prometheus_client::registry::Registry;
 use uuid::Uuid;
 
 use crate::authenticate::{Authenticate, FromExtensions};
-use crate::capture::id_at;
+use crate::clock::{Clock, id_at};
 use crate::gap::{self, Gaps};
 use crate::journal::{
     Durability, Journal, JournalSettings, OpenError, PAYLOAD_BYTES_MAX, Permit, Refusal,
 };
 use crate::log_gate::LogGate;
 use crate::metrics::Metrics;
-use crate::postgres::{Store, StoreSettings};
+use crate::postgres::{QueryError, Store, StoreSettings};
 use crate::problem::Problem;
-use crate::record::{Actor, ActorKind, JsonText, Outcome, Record, SCHEMA, Truncated};
+use crate::record::{Actor, JsonText, Outcome, Record, SCHEMA, Truncated};
 use crate::redact::Redactor;
 use crate::writer;
 
@@ -66,11 +66,15 @@ struct Shared {
     capture_bytes: usize,
     authenticate: Box<dyn Authenticate>,
     durability: Durability,
+    clock: Clock,
     journal: Journal,
-    store: Store,
+    /// There is none behind a recorder.
+    store: Option<Store>,
     gaps: Gaps,
     metrics: Arc<Metrics>,
     refusals: LogGate,
+    #[cfg(any(test, feature = "testing"))]
+    survey: std::sync::atomic::AtomicBool,
 }
 
 impl Audit {
@@ -155,8 +159,17 @@ impl Audit {
         })
     }
 
-    pub(crate) fn store(&self) -> &Store {
-        &self.shared.store
+    /// Where queries are answered.
+    pub(crate) fn store(&self) -> Result<&Store, QueryError> {
+        self.shared.store.as_ref().ok_or(QueryError::Unavailable)
+    }
+
+    pub(crate) fn has_store(&self) -> bool {
+        self.shared.store.is_some()
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.shared.clock
     }
 
     pub(crate) fn authenticate(&self, request: &HttpRequest) -> Result<Actor, Problem> {
@@ -180,6 +193,22 @@ impl Audit {
     pub(crate) fn count_gap(&self, action: &'static str, seq: i64, occurred_at: DateTime<Utc>) {
         self.shared.metrics.gaps.inc();
         self.shared.gaps.count(action, seq, occurred_at);
+    }
+
+    /// Counts an attempt whose answer does not fit its record, which was committed
+    /// before.
+    pub(crate) fn contradicted(&self, action: &str, id: Uuid, outcome: Outcome) {
+        self.shared.metrics.contradictions.inc();
+        if let Some(since) = self.shared.refusals.admit() {
+            tracing::error!(
+                action,
+                %id,
+                outcome = outcome.as_str(),
+                since,
+                "an attempt ended in another way than the record in its transaction says: \
+                 let nothing that can fail follow `AuditScope::transaction`"
+            );
+        }
     }
 
     /// Counts a response that was withheld because its record was not confirmed.
@@ -247,10 +276,7 @@ impl Shared {
             action: gap::ACTION.to_owned(),
             outcome: Outcome::Unknown,
             reason: Some("not_recorded".to_owned()),
-            actor: Actor {
-                kind: ActorKind::System,
-                ..Actor::anonymous()
-            },
+            actor: Actor::system("audit"),
             resource: None,
             http: None,
             client: None,
@@ -401,15 +427,52 @@ impl AuditBuilder {
             capture_bytes: self.capture_bytes,
             authenticate: self.authenticate,
             durability: self.durability,
+            clock: Clock::System,
             journal,
-            store,
+            store: Some(store),
             gaps: Gaps::default(),
             metrics,
             refusals: LogGate::default(),
+            #[cfg(any(test, feature = "testing"))]
+            survey: std::sync::atomic::AtomicBool::new(false),
         });
         let watched = Arc::downgrade(&shared);
         spawn("audit-gaps", move || watch_for_gaps(&watched)).map_err(OpenError::Threads)?;
         Ok(Audit { shared })
+    }
+}
+
+/// An audit trail whose records stay in memory, for tests.
+#[cfg(any(test, feature = "testing"))]
+impl Audit {
+    pub(crate) fn in_memory(settings: crate::testing::RecorderSettings, journal: Journal) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                service: settings.service,
+                instance: "recorder".to_owned(),
+                seq: AtomicI64::new(1),
+                redactor: settings.redactor,
+                capture_bytes: CAPTURE_BYTES,
+                authenticate: settings.authenticate,
+                durability: settings.durability,
+                clock: settings.clock,
+                journal,
+                store: None,
+                gaps: Gaps::default(),
+                metrics: Arc::default(),
+                refusals: LogGate::default(),
+                survey: std::sync::atomic::AtomicBool::new(false),
+            }),
+        }
+    }
+
+    /// Whether handlers only say who they are; see `testing::RouteCoverage`.
+    pub(crate) fn survey(&self) -> &std::sync::atomic::AtomicBool {
+        &self.shared.survey
+    }
+
+    pub(crate) fn record_gap(&self) {
+        self.shared.record_gap();
     }
 }
 

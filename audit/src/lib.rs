@@ -49,6 +49,7 @@ pub mod record;
 pub mod redact;
 
 mod capture;
+mod clock;
 mod journal;
 mod writer;
 
@@ -76,7 +77,10 @@ pub mod testing;
 pub use audit_macros::{Auditable, audited};
 pub use auditable::{Auditable, Classified};
 pub use authenticate::{Authenticate, FromExtensions};
-pub use capture::{AuditScope, RequestId, request_id};
+pub use capture::{
+    Answer, Argument, AuditScope, Part, RequestId, Task, TaskError, TransactionError, Untyped,
+    request_id,
+};
 pub use handle::{Audit, AuditBuilder};
 pub use journal::{Durability, OpenError};
 pub use postgres::{
@@ -90,9 +94,13 @@ pub use record::{Actor, ActorKind, Outcome, Record};
 #[doc(hidden)]
 pub mod __private {
     pub use actix_web::HttpResponse;
+    pub use audit_macros::{audited_last, strict_audited_last};
 
     pub use crate::auditable::{Probe, Unknown};
-    pub use crate::capture::{Call, Capture, Spec, Unavailable, say_resource_id};
+    pub use crate::capture::{
+        AnswerProbe, ArgumentProbe, Call, Capture, Reads, Silent, Spec, Types, Unavailable,
+        answers_classified, reads_classified, say_resource_id,
+    };
     pub use crate::journal::Durability;
     pub use crate::redact::shape::{Member, Shape, Treatment};
 }

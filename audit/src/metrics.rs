@@ -27,6 +27,7 @@ pub(crate) struct Metrics {
     pub(crate) recovered_unknown: Counter,
     pub(crate) refusals: Family<Label, Counter>,
     pub(crate) unconfirmed: Counter,
+    pub(crate) contradictions: Counter,
     pub(crate) gaps: Counter,
     pub(crate) writer_records: Counter,
     pub(crate) writer_batch_records: Histogram,
@@ -48,6 +49,7 @@ impl Default for Metrics {
             recovered_unknown: Counter::default(),
             refusals: Family::default(),
             unconfirmed: Counter::default(),
+            contradictions: Counter::default(),
             gaps: Counter::default(),
             writer_records: Counter::default(),
             writer_batch_records: counts(),
@@ -97,6 +99,11 @@ impl Metrics {
             "unconfirmed",
             "Responses withheld because the journal did not confirm their record",
             self.unconfirmed.clone(),
+        );
+        registry.register(
+            "contradictions",
+            "Attempts that ended in another way than the record in their transaction says",
+            self.contradictions.clone(),
         );
         registry.register(
             "gap_attempts",

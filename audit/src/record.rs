@@ -224,6 +224,16 @@ impl Actor {
         }
     }
 
+    /// The service itself, by the name of the part that acts: a scheduler, a command.
+    #[must_use]
+    pub fn system(id: impl Into<String>) -> Self {
+        Self {
+            kind: ActorKind::System,
+            id: Some(id.into()),
+            ..Self::anonymous()
+        }
+    }
+
     /// Whether the actor holds at least one of `roles`.
     #[must_use]
     pub fn has_any_role(&self, roles: &[&str]) -> bool {

@@ -1,6 +1,9 @@
-//! What the compiler says about a mistake in an annotation.
+//! What the compiler says about mistakes: one file for each, named after it.
 
 #[test]
 fn every_mistake_has_a_message_of_its_own() {
-    trybuild::TestCases::new().compile_fail("tests/ui/*.rs");
+    let cases = trybuild::TestCases::new();
+    cases.compile_fail("tests/ui/audited/*.rs");
+    cases.compile_fail("tests/ui/auditable/*.rs");
+    cases.compile_fail("tests/ui/strict/*.rs");
 }

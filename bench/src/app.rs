@@ -10,7 +10,7 @@ use actix_web::dev::ServerHandle;
 use actix_web::web::{self, Data, Json};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use audit::problem::{INTERNAL_ERROR, MISSING_CREDENTIALS};
-use audit::{Actor, Audit, Authenticate, Durability, Problem, audited};
+use audit::{Actor, Audit, AuditScope, Authenticate, Durability, Problem, audited};
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::r2d2::{ConnectionManager, Pool};
@@ -34,12 +34,24 @@ pub(crate) enum Variant {
 }
 
 impl Variant {
-    pub(crate) const ALL: [Self; 4] = [
+    /// Those that a handler without a transaction of its own can be mounted as.
+    pub(crate) const PLAIN: [Self; 4] = [
         Self::Bare,
         Self::Audited(Durability::Memory),
         Self::Audited(Durability::Crash),
         Self::Audited(Durability::PowerLoss),
     ];
+
+    pub(crate) const ALL: [Self; 5] = {
+        let [bare, memory, crash, power_loss] = Self::PLAIN;
+        [
+            bare,
+            memory,
+            crash,
+            power_loss,
+            Self::Audited(Durability::Transaction),
+        ]
+    };
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -47,6 +59,7 @@ impl Variant {
             Self::Audited(Durability::Memory) => "memory",
             Self::Audited(Durability::Crash) => "crash",
             Self::Audited(Durability::PowerLoss) => "power_loss",
+            Self::Audited(Durability::Transaction) => "transaction",
         }
     }
 }
@@ -83,6 +96,7 @@ async fn create(
     actor: Actor,
     new: NewItem,
     connections: Data<Connections>,
+    scope: Option<AuditScope>,
 ) -> std::result::Result<HttpResponse, Problem> {
     let item = Item {
         id: Uuid::now_v7(),
@@ -93,14 +107,20 @@ async fn create(
     let failed = || Problem::new(&INTERNAL_ERROR, "The database does not answer.");
     let stored = web::block(move || {
         let mut connection = connections.get().ok()?;
-        diesel::sql_query(
-            "INSERT INTO bench_items (id, name, attributes, owner) VALUES ($1, $2, $3, $4)",
-        )
-        .bind::<diesel::sql_types::Uuid, _>(item.id)
-        .bind::<diesel::sql_types::Text, _>(&item.name)
-        .bind::<diesel::sql_types::Text, _>(item.attributes.to_string())
-        .bind::<diesel::sql_types::Nullable<diesel::sql_types::Text>, _>(&item.owner)
-        .execute(&mut connection)
+        let insert = |connection: &mut PgConnection| {
+            diesel::sql_query(
+                "INSERT INTO bench_items (id, name, attributes, owner) VALUES ($1, $2, $3, $4)",
+            )
+            .bind::<diesel::sql_types::Uuid, _>(item.id)
+            .bind::<diesel::sql_types::Text, _>(&item.name)
+            .bind::<diesel::sql_types::Text, _>(item.attributes.to_string())
+            .bind::<diesel::sql_types::Nullable<diesel::sql_types::Text>, _>(&item.owner)
+            .execute(connection)
+        };
+        match scope {
+            Some(scope) => scope.transaction(&mut connection, insert),
+            None => insert(&mut connection),
+        }
         .ok()?;
         Some(item)
     })
@@ -115,7 +135,7 @@ async fn create_bare(
     Json(new): Json<NewItem>,
     connections: Data<Connections>,
 ) -> std::result::Result<HttpResponse, Problem> {
-    create(actor, new, connections).await
+    create(actor, new, connections, None).await
 }
 
 #[audited(action = "create_item", resource = "item")]
@@ -124,7 +144,17 @@ async fn create_audited(
     Json(new): Json<NewItem>,
     connections: Data<Connections>,
 ) -> std::result::Result<HttpResponse, Problem> {
-    create(actor, new, connections).await
+    create(actor, new, connections, None).await
+}
+
+#[audited(action = "create_item", resource = "item", durability = "transaction")]
+async fn create_in_transaction(
+    actor: Actor,
+    Json(new): Json<NewItem>,
+    connections: Data<Connections>,
+    scope: AuditScope,
+) -> std::result::Result<HttpResponse, Problem> {
+    create(actor, new, connections, Some(scope)).await
 }
 
 async fn echo_bare(_: Actor, body: Json<serde_json::Value>) -> Json<serde_json::Value> {
@@ -167,6 +197,9 @@ impl Service {
                     Variant::Bare => app
                         .route("/items/", web::post().to(create_bare))
                         .route("/echo", web::post().to(echo_bare)),
+                    Variant::Audited(Durability::Transaction) => {
+                        app.route("/items/", web::post().to(create_in_transaction))
+                    }
                     Variant::Audited(_) => app
                         .route("/items/", web::post().to(create_audited))
                         .route("/echo", web::post().to(echo_audited)),

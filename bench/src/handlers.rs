@@ -12,28 +12,37 @@ use crate::statistics::{median, quantile};
 use crate::{Bench, Result, say};
 
 pub(crate) fn compare(bench: &Bench, report: &mut Report) -> Result {
-    for (path, about) in [
+    for (path, variants, about) in [
         (
             "/items/",
+            &Variant::ALL[..],
             "The handler inserts the item into PostgreSQL and answers 201.",
         ),
         (
             "/echo",
+            &Variant::PLAIN[..],
             "The handler answers with what it was sent; there is no work that could hide the cost.",
         ),
     ] {
         for connections in [32, 256] {
-            one(bench, report, path, connections, about)?;
+            one(bench, report, path, variants, connections, about)?;
         }
     }
     Ok(())
 }
 
-fn one(bench: &Bench, report: &mut Report, path: &str, connections: usize, about: &str) -> Result {
+fn one(
+    bench: &Bench,
+    report: &mut Report,
+    path: &str,
+    variants: &[Variant],
+    connections: usize,
+    about: &str,
+) -> Result {
     let title = format!("POST {path}, {connections} connections");
     say(&title);
     let name = format!("{}_{connections}", path.trim_matches('/'));
-    let mut sides: Vec<(Side<'_>, Vec<f64>, Vec<f64>)> = Variant::ALL
+    let mut sides: Vec<(Side<'_>, Vec<f64>, Vec<f64>)> = variants
         .iter()
         .map(|variant| {
             let side = Side {
@@ -45,7 +54,7 @@ fn one(bench: &Bench, report: &mut Report, path: &str, connections: usize, about
         })
         .collect();
     for round in 0..bench.rounds {
-        for (variant, (side, latencies, cpu)) in Variant::ALL.iter().zip(&mut sides) {
+        for (variant, (side, latencies, cpu)) in variants.iter().zip(&mut sides) {
             // Each turn has tables of its own: none works on what another has filled.
             let database = format!("{name}_{}_{round}", variant.name());
             let url = bench.database(&database)?;

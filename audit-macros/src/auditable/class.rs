@@ -1,10 +1,9 @@
 //! What `#[audit(…)]` says about a field.
 
+use crate::mistakes::Mistakes;
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned as _;
 use syn::{Attribute, Meta, Token};
-
-use super::mistakes::Mistakes;
 
 /// What somebody who looked at a field says about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use syn::{Data, DeriveInput, Fields, Type};
 
 use super::class::{self, CHOICES, Class};
 use super::convention::Convention;
-use super::mistakes::Mistakes;
 use super::serde::{Serde, Ways};
+use crate::mistakes::Mistakes;
 
 pub(super) struct Item {
     pub(super) data: Content,

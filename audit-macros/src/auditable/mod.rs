@@ -11,14 +11,13 @@ mod convention;
 mod describe;
 mod expand;
 mod item;
-mod mistakes;
 mod serde;
 
 use proc_macro2::TokenStream;
 use syn::DeriveInput;
 
+use crate::mistakes::Mistakes;
 use item::Item;
-use mistakes::Mistakes;
 
 /// What is asked of fields without a class.
 #[derive(Clone, Copy, PartialEq, Eq)]

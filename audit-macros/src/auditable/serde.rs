@@ -7,7 +7,7 @@ use syn::meta::ParseNestedMeta;
 use syn::{Attribute, Expr, LitStr, Meta, Token, Type, parenthesized};
 
 use super::convention::Convention;
-use super::mistakes::Mistakes;
+use crate::mistakes::Mistakes;
 
 /// Something that may differ between the JSON that is written and that which is read.
 #[derive(Clone, Copy, Default)]

@@ -5,9 +5,8 @@
 //! held back from it. What is not text with names in it (an upload, a compressed
 //! body) is not looked at, because nobody could say what is secret in it.
 
-use std::cell::RefCell;
 use std::pin::Pin;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use actix_web::dev::Payload;
@@ -17,6 +16,8 @@ use actix_web::web::Bytes;
 use futures_core::Stream;
 use sha2::{Digest as _, Sha256};
 
+use super::known::redact_by;
+use crate::redact::shape::Shape;
 use crate::redact::{Redacted, Redactor, Truncated};
 
 /// What kind of text a body is.
@@ -46,7 +47,7 @@ impl Format {
 pub(super) struct BodyCopy {
     format: Format,
     announced_bytes: u64,
-    seen: Rc<RefCell<Seen>>,
+    seen: Arc<Mutex<Seen>>,
 }
 
 impl BodyCopy {
@@ -57,11 +58,11 @@ impl BodyCopy {
         limit_bytes: usize,
     ) -> Option<Self> {
         let format = Format::of(headers)?;
-        let seen = Rc::new(RefCell::new(Seen::new(limit_bytes)));
+        let seen = Arc::new(Mutex::new(Seen::new(limit_bytes)));
         *payload = Payload::Stream {
             payload: Box::pin(Watched {
                 payload: payload.take(),
-                seen: Rc::clone(&seen),
+                seen: Arc::clone(&seen),
             }),
         };
         Some(Self {
@@ -72,8 +73,13 @@ impl BodyCopy {
     }
 
     /// What the record keeps of the body; an empty text stands for nothing.
-    pub(super) fn redacted(&self, redactor: &Redactor, root: &str) -> Redacted {
-        let seen = self.seen.borrow();
+    pub(super) fn redacted(
+        &self,
+        redactor: &Redactor,
+        root: &str,
+        shapes: impl Iterator<Item = &'static Shape>,
+    ) -> Redacted {
+        let seen = lock(&self.seen);
         if seen.bytes == 0 {
             return Redacted::default();
         }
@@ -88,16 +94,25 @@ impl BodyCopy {
         match &seen.content {
             _ if !seen.complete => left_out(seen.bytes.max(self.announced_bytes), None),
             Content::Hashed(hash) => left_out(seen.bytes, Some(hex(hash.clone()))),
-            Content::Kept(body) => match self.format {
-                Format::Form => redactor.form(root, body),
+            Content::Kept(body) => {
+                let mut format = self.format;
+                let redacted = redact_by(shapes, body, |text, shape| {
+                    // What comes out of a form is JSON.
+                    match std::mem::replace(&mut format, Format::Json) {
+                        Format::Form => Ok(redactor.form_as(root, text, shape)),
+                        Format::Json => redactor.json_as(root, text, shape),
+                    }
+                });
                 // No hash of what could not be redacted: of something short it
                 // would tell the secret to whoever tries long enough.
-                Format::Json => redactor
-                    .json(root, body)
-                    .unwrap_or_else(|_| left_out(seen.bytes, None)),
-            },
+                redacted.unwrap_or_else(|_| left_out(seen.bytes, None))
+            }
         }
     }
+}
+
+fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
+    seen.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn announced_bytes(headers: &HeaderMap) -> u64 {
@@ -156,7 +171,7 @@ fn hex(hash: Sha256) -> String {
 
 struct Watched {
     payload: Payload,
-    seen: Rc<RefCell<Seen>>,
+    seen: Arc<Mutex<Seen>>,
 }
 
 impl Stream for Watched {
@@ -164,7 +179,7 @@ impl Stream for Watched {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let next = Pin::new(&mut self.payload).poll_next(context);
-        let mut seen = self.seen.borrow_mut();
+        let mut seen = lock(&self.seen);
         match &next {
             Poll::Ready(Some(Ok(chunk))) => seen.take(chunk),
             Poll::Ready(None) => seen.complete = true,
@@ -206,7 +221,7 @@ mod tests {
             .collect()
             .await;
         assert!(body.as_bytes().starts_with(&read.concat()));
-        copy.redacted(&Redactor::default(), "/request")
+        copy.redacted(&Redactor::default(), "/request", std::iter::empty())
     }
 
     #[actix_web::test]

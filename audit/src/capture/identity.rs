@@ -23,11 +23,6 @@ pub(super) fn identify(audit: &Audit, request: &HttpRequest) -> Result<Actor, Pr
     identity
 }
 
-/// Who was found to make this request, if the question was asked and answered.
-pub(super) fn identified(request: &HttpRequest) -> Option<Actor> {
-    request.extensions().get::<Identity>()?.0.clone().ok()
-}
-
 /// As an argument of a handler, an actor demands authentication: requests
 /// without it are answered with 401.
 impl FromRequest for Actor {

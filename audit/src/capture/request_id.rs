@@ -10,6 +10,9 @@ use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest};
 use uuid::Uuid;
 
+use crate::clock::Clock;
+use crate::handle::Audit;
+
 /// The header that carries it, in requests and responses.
 pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -30,7 +33,10 @@ impl RequestId {
         if let Some(known) = request.extensions().get::<Self>() {
             return known.clone();
         }
-        let id = Self::from_header(request.headers().get(HEADER));
+        let clock = request.app_data::<Audit>().map(Audit::clock);
+        let new = || clock.map_or_else(Uuid::new_v4, Clock::request_id);
+        let id = Self::from_header(request.headers().get(HEADER))
+            .unwrap_or_else(|| Self(new().to_string()));
         request.extensions_mut().insert(id.clone());
         id
     }
@@ -41,17 +47,11 @@ impl RequestId {
         &self.0
     }
 
-    fn from_header(header: Option<&HeaderValue>) -> Self {
-        header
-            .and_then(|value| value.to_str().ok())
-            .filter(|id| {
-                (1..=MAX_BYTES).contains(&id.len())
-                    && id.bytes().all(|byte| byte.is_ascii_graphic())
-            })
-            .map_or_else(
-                || Self(Uuid::new_v4().to_string()),
-                |id| Self(id.to_owned()),
-            )
+    fn from_header(header: Option<&HeaderValue>) -> Option<Self> {
+        let id = header?.to_str().ok()?;
+        let is_sane =
+            (1..=MAX_BYTES).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
+        is_sane.then(|| Self(id.to_owned()))
     }
 }
 

@@ -2,17 +2,22 @@
 
 use std::fmt::Display;
 use std::future::{Ready, ready};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use serde::Serialize;
-use serde_json::{Map, Value};
 
+use super::known::{Known, cut, json_text, redacted};
+use crate::auditable::Auditable;
 use crate::problem::{INTERNAL_ERROR, Problem};
+use crate::record::{Change, JsonText, Outcome};
 
 /// How many notes one record keeps.
 const NOTES: usize = 32;
+/// How many changes one record keeps.
+const CHANGES: usize = 128;
 
 tokio::task_local! {
     static CURRENT: AuditScope;
@@ -21,7 +26,7 @@ tokio::task_local! {
 /// The attempt that is under way, for handlers that want to say more about it.
 ///
 /// It is an extractor of annotated handlers, and [`AuditScope::current`] finds it
-/// from code that they call. Clones share the attempt.
+/// from code that they call. Clones share the attempt, also on other threads.
 ///
 /// ```
 /// use actix_web::{HttpResponse, post};
@@ -35,65 +40,160 @@ tokio::task_local! {
 ///     HttpResponse::Created().finish()
 /// }
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone)]
 pub struct AuditScope {
-    said: Arc<Mutex<Said>>,
-}
-
-/// What has been said so far.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Said {
-    pub(super) resource_id: Option<String>,
-    pub(super) notes: Map<String, Value>,
-    /// Whether notes were left out because there were too many.
-    pub(super) notes_left_out: bool,
+    pub(super) known: Arc<Known>,
 }
 
 impl AuditScope {
+    pub(super) fn of(known: &Arc<Known>) -> Self {
+        Self {
+            known: Arc::clone(known),
+        }
+    }
+
     /// The scope of the annotated handler that runs the current task, if one does.
     ///
     /// A task or thread that the handler spawns has no scope of its own: give it
-    /// a clone.
+    /// a clone, or let it [`enter`](Self::enter) one.
     #[must_use]
     pub fn current() -> Option<Self> {
         CURRENT.try_with(Clone::clone).ok()
     }
 
-    /// Says what the action was attempted on; the last word counts.
-    pub fn resource_id(&self, id: impl Display) {
-        self.lock().resource_id = Some(id.to_string());
+    /// Makes this the [`current`](Self::current) scope while `work` runs, for code
+    /// on a thread that the handler gave work to.
+    pub fn enter<T>(&self, work: impl FnOnce() -> T) -> T {
+        CURRENT.sync_scope(self.clone(), work)
     }
 
-    /// Adds a note. It is redacted like a payload: by the key, and within `value`.
+    /// Says what the action was attempted on; the last word counts.
+    pub fn resource_id(&self, id: impl Display) {
+        self.known.lock().said.resource_id = Some(id.to_string());
+    }
+
+    /// Says how the attempt ended, where that is not what the response's status
+    /// stands for: a search that answers 200 with an error in it has failed.
     ///
-    /// The same key again replaces the note. A record keeps 32 notes; further
+    /// A panic, and a client that goes away, are recorded as what they are.
+    pub fn outcome(&self, outcome: Outcome) {
+        self.known.lock().said.outcome = Some(outcome);
+    }
+
+    /// Says why it did not succeed: a stable code, never the text of an error.
+    /// Otherwise it is the code of the problem that is answered, or the status.
+    pub fn reason(&self, code: &'static str) {
+        self.known.lock().said.reason = Some(code);
+    }
+
+    /// Says with which status the handler is about to answer.
+    ///
+    /// Only a record that is kept before there is a response needs to be told:
+    /// that of a [`transaction`](Self::transaction).
+    pub fn status(&self, status: StatusCode) {
+        self.known.lock().said.status = Some(status.as_u16());
+    }
+
+    /// Adds a note. It is redacted like a payload: by the name, by what the type of
+    /// `value` says of its fields, and by what is found within.
+    ///
+    /// The same name again replaces the note. A record keeps 32 notes; further
     /// ones are left out, and the record says so. So it does of a value that
-    /// cannot be serialised.
-    pub fn note(&self, key: impl Into<String>, value: impl Serialize) {
-        let key = key.into();
-        let value = serde_json::to_value(value);
-        let mut said = self.lock();
-        match value {
-            Ok(value) if said.notes.len() < NOTES || said.notes.contains_key(&key) => {
-                said.notes.insert(key, value);
+    /// cannot be serialised, or that is larger than a body may be.
+    pub fn note(&self, name: impl Into<String>, value: impl Serialize + Auditable) {
+        let name = name.into();
+        let root = format!("/notes/{}", name.replace('~', "~0").replace('/', "~1"));
+        let value = redacted(&self.known.audit, &root, &value);
+        let said = &mut self.known.lock().said;
+        let place = said.notes.iter().position(|(known, _)| *known == name);
+        match (value, place) {
+            (Ok(value), Some(place)) => {
+                if let Some((_, note)) = said.notes.get_mut(place) {
+                    *note = value;
+                }
             }
-            _ => said.notes_left_out = true,
+            (Ok(value), None) if said.notes.len() < NOTES => said.notes.push((name, value)),
+            (Ok(value), None) => said
+                .findings
+                .truncated
+                .push(cut("/notes", value.text.len())),
+            (Err(bytes), _) => said.findings.truncated.push(cut("/notes", bytes)),
         }
     }
 
-    /// Runs a handler's future as the one that this scope belongs to.
+    /// Tells what a change changed: the fields that differ, each with its value
+    /// before and after, redacted like a payload.
+    ///
+    /// ```
+    /// use audit::{Auditable, AuditScope};
+    /// use serde::Serialize;
+    ///
+    /// #[derive(Clone, Serialize, Auditable)]
+    /// struct Account {
+    ///     limit: u32,
+    ///     #[audit(secret)]
+    ///     recovery: String,
+    /// }
+    ///
+    /// fn raise(scope: &AuditScope, account: &mut Account) {
+    ///     let before = account.clone();
+    ///     account.limit += 100;
+    ///     // [{ "path": "/limit", "old": 200, "new": 300 }]
+    ///     scope.change(&before, account);
+    /// }
+    /// ```
+    ///
+    /// What comes into being has no value before, and what is deleted none after:
+    /// `scope.change(&Some(account), &None)`. A record keeps 128 changes; that
+    /// there were more, it says.
+    pub fn change<T: Serialize + Auditable + ?Sized>(&self, before: &T, after: &T) {
+        let audit = &self.known.audit;
+        let texts =
+            json_text(audit, before).and_then(|before| Ok((before, json_text(audit, after)?)));
+        let said = &mut self.known.lock().said;
+        let (before, after) = match texts {
+            Ok(texts) => texts,
+            Err(bytes) => {
+                said.findings.truncated.push(cut("/changes", bytes));
+                return;
+            }
+        };
+        let first = said.changes.len();
+        let limit = CHANGES.saturating_sub(first);
+        let differences =
+            self.known
+                .redactor()
+                .differences(&before, &after, T::SHAPE, first, limit);
+        let Ok(differences) = differences else {
+            said.findings
+                .truncated
+                .push(cut("/changes", before.len() + after.len()));
+            return;
+        };
+        let json = |text: Option<String>| text.and_then(|text| JsonText::new(text).ok());
+        said.changes
+            .extend(differences.changes.into_iter().map(|change| Change {
+                path: change.path,
+                old: json(change.old),
+                new: json(change.new),
+            }));
+        said.findings.redacted.extend(differences.redacted);
+        said.findings.truncated.extend(differences.truncated);
+    }
+
+    /// Runs a future as the one that this scope belongs to.
     pub(super) async fn hold<F: Future>(self, future: F) -> F::Output {
         CURRENT.scope(self, future).await
     }
+}
 
-    pub(super) fn said(&self) -> Said {
-        self.lock().clone()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Said> {
-        // Nothing here panics while it holds the lock, and what was said before
-        // a panic elsewhere is worth keeping.
-        self.said.lock().unwrap_or_else(PoisonError::into_inner)
+impl std::fmt::Debug for AuditScope {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("AuditScope")
+            .field("action", &self.known.spec.action)
+            .field("id", &self.known.moment.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -121,31 +221,5 @@ impl FromRequest for AuditScope {
 pub fn say_resource_id(id: &dyn Display) {
     if let Some(scope) = AuditScope::current() {
         scope.resource_id(id);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn notes_are_bounded_and_the_rest_is_not_lost_silently() {
-        let scope = AuditScope::default();
-        for number in 0..=NOTES {
-            scope.note(number.to_string(), number);
-        }
-        scope.note("0", "replaced");
-        let said = scope.said();
-        assert_eq!(said.notes.len(), NOTES);
-        assert_eq!(said.notes["0"], "replaced");
-        assert!(said.notes_left_out);
-    }
-
-    #[actix_web::test]
-    async fn code_called_by_the_handler_finds_its_scope() {
-        assert!(AuditScope::current().is_none());
-        let scope = AuditScope::default();
-        scope.clone().hold(async { say_resource_id(&7) }).await;
-        assert_eq!(scope.said().resource_id.as_deref(), Some("7"));
     }
 }

@@ -10,7 +10,9 @@
 //! | `short` | half of it is written, then it fails |
 //!
 //! `where` is `write`, `sync`, `create` or `remove`, an operation on the journal's
-//! files, or `stored`, the moment after Postgres has committed a batch.
+//! files, `stored`, the moment after Postgres has committed a batch, or `inserted` and
+//! `committed`, those before and after a handler's transaction is committed with its
+//! record.
 
 use std::io;
 use std::path::Path;

@@ -6,10 +6,10 @@
 //!      4     4  length of the payload, little-endian, at most 16 MiB
 //!      8     8  sequence, little-endian: one more than the frame before
 //!     16    16  id of the record
-//!     32     1  kind: 1 intent, 2 record
+//!     32     1  kind: 1 intent, 2 record, 3 settled
 //!     33     3  zero
 //!     36     4  CRC-32C of bytes 0 to 35 and the payload, little-endian
-//!     40     …  payload: the canonical bytes of a record
+//!     40     …  payload: the canonical bytes of a record; of a settled frame, nothing
 //! ```
 //!
 //! - **A frame stands for itself.** Its check sum covers its header too, so
@@ -17,6 +17,9 @@
 //!   sequence. Nothing is ever rewritten.
 //! - **The payload of an intent is a record** as well: the one to be told if the
 //!   process dies before there is another with the same id.
+//! - **A settled frame** answers an intent whose record went to Postgres by another
+//!   way, within the handler's own transaction. Should it be lost, the intent is
+//!   delivered after all, and Postgres passes over it.
 //! - **Damage is passed over, not trusted.** Where a frame should begin and none
 //!   does, the reader looks for the next magic whose frame holds. Payloads are
 //!   UTF-8, in which the byte FF never occurs, so no payload, whoever wrote it,
@@ -51,6 +54,8 @@ pub(crate) enum Kind {
     Intent,
     /// An attempt has ended.
     Record,
+    /// An attempt has ended, and Postgres has its record already.
+    Settled,
 }
 
 impl Kind {
@@ -58,6 +63,7 @@ impl Kind {
         match self {
             Self::Intent => 1,
             Self::Record => 2,
+            Self::Settled => 3,
         }
     }
 
@@ -65,6 +71,7 @@ impl Kind {
         match byte {
             1 => Some(Self::Intent),
             2 => Some(Self::Record),
+            3 => Some(Self::Settled),
             _ => None,
         }
     }

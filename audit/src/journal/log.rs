@@ -234,7 +234,7 @@ impl Log {
                     written.opened += 1;
                     self.open.insert(write.id, place)
                 }
-                Kind::Record => self.open.remove(&write.id),
+                Kind::Record | Kind::Settled => self.open.remove(&write.id),
             };
             written.closed.extend(before.map(|place| place.segment));
             written.done.extend(write.done);

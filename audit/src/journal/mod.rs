@@ -14,6 +14,8 @@
 //! 2. An intent is appended before the handler runs. It is itself a record, with
 //!    the outcome `unknown`, and it is forgotten when the real one follows.
 //! 3. The record is appended before the response goes out.
+//!    A record that went to Postgres within the handler's own transaction is not:
+//!    a settled frame says that its intent is answered.
 //! 4. Writers lease records in order and report what is delivered. A segment
 //!    without undelivered records and open intents is removed.
 //!
@@ -50,6 +52,8 @@ mod faulty;
 mod files;
 mod frame;
 mod log;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) mod memory;
 mod recovery;
 mod room;
 mod shelf;
@@ -58,9 +62,11 @@ mod tests;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
@@ -98,6 +104,11 @@ pub enum Durability {
     Crash,
     /// The disk has the record. Losing power loses nothing that was answered.
     PowerLoss,
+    /// The record is in the handler's own transaction, through
+    /// [`AuditScope::transaction`](crate::AuditScope::transaction): both are there
+    /// or neither is. An attempt that commits no transaction, because it is refused
+    /// or fails, is recorded as with [`Durability::Crash`].
+    Transaction,
 }
 
 /// Where the journal lies and how large it may become.
@@ -188,8 +199,42 @@ pub(crate) struct Journal {
 struct Inner {
     room: Arc<Room>,
     shelf: Arc<Shelf>,
-    commands: Sender<Command>,
+    frames: Frames,
     thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Where frames go.
+#[derive(Clone)]
+enum Frames {
+    /// To the commit thread, which writes them to the disk.
+    Disk(Sender<Command>),
+    /// To a test.
+    #[cfg(any(test, feature = "testing"))]
+    Memory(Arc<memory::Memory>),
+}
+
+impl Frames {
+    fn push(&self, write: Write) {
+        let (id, kind) = (write.id, write.kind);
+        match self {
+            Self::Disk(commands) => {
+                if commands.send(Command::Append(write)).is_err() {
+                    tracing::error!(%id, ?kind, "the journal has ended; a frame is lost");
+                }
+            }
+            #[cfg(any(test, feature = "testing"))]
+            Self::Memory(memory) => memory.keep(write),
+        }
+    }
+
+    /// What asks the commit thread for something; in memory there is nothing to do.
+    fn command(&self, command: Command) -> bool {
+        match self {
+            Self::Disk(commands) => commands.send(command).is_ok(),
+            #[cfg(any(test, feature = "testing"))]
+            Self::Memory(_) => false,
+        }
+    }
 }
 
 /// How a journal is doing.
@@ -255,7 +300,7 @@ impl Journal {
         let inner = Inner {
             room,
             shelf,
-            commands,
+            frames: Frames::Disk(commands),
             thread: Mutex::new(Some(thread)),
         };
         Ok((
@@ -266,11 +311,32 @@ impl Journal {
         ))
     }
 
+    /// A journal that keeps everything in memory, for tests.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn in_memory(memory: Arc<memory::Memory>) -> Self {
+        let room = Arc::<Room>::default();
+        room.lock().limit = u64::MAX;
+        Self {
+            inner: Arc::new(Inner {
+                room,
+                shelf: Arc::new(Shelf::new(Arc::default())),
+                frames: Frames::Memory(memory),
+                thread: Mutex::new(None),
+            }),
+        }
+    }
+
+    /// Lets a test see what happens when there is no room, and when there is again.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn set_full(&self, is_full: bool) {
+        self.inner.room.lock().limit = if is_full { 0 } else { u64::MAX };
+    }
+
     /// Reserves room for one attempt.
     pub(crate) fn reserve(&self) -> Result<Permit, Refusal> {
         Ok(Permit {
             reservation: self.inner.room.reserve()?,
-            commands: self.inner.commands.clone(),
+            frames: self.inner.frames.clone(),
         })
     }
 
@@ -300,8 +366,7 @@ impl Journal {
     /// for at most `timeout`, and says whether it has worked.
     pub(crate) fn flush(&self, timeout: Duration) -> bool {
         let (done, flushed) = channel();
-        self.inner.commands.send(Command::Flush(done)).is_ok()
-            && flushed.recv_timeout(timeout).is_ok()
+        self.inner.frames.command(Command::Flush(done)) && flushed.recv_timeout(timeout).is_ok()
     }
 
     /// Closes the journal, waits until every record is delivered, at most until
@@ -326,7 +391,7 @@ impl Inner {
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         if let Some(thread) = thread
-            && self.commands.send(Command::Finish).is_ok()
+            && self.frames.command(Command::Finish)
         {
             // A panic in there is in the log already.
             let _ = thread.join();
@@ -374,21 +439,41 @@ impl Outlet {
 #[must_use = "the room is given back when the permit is dropped"]
 pub(crate) struct Permit {
     reservation: Reservation,
-    commands: Sender<Command>,
+    frames: Frames,
 }
 
 impl Permit {
     /// Appends the record that is to be told if this process dies before there is
     /// another.
     pub(crate) fn intend(&self, id: Uuid, record: Vec<u8>, durability: Durability) -> Kept {
-        Kept::of(&self.commands, id, Kind::Intent, record, durability, None)
+        Kept::of(&self.frames, id, Kind::Intent, record, durability, None)
     }
 
     /// Appends the record; it is the writers' from here on.
     pub(crate) fn append(mut self, id: Uuid, record: Vec<u8>, durability: Durability) -> Kept {
         self.reservation.weigh(record.len());
         let room = Some(self.reservation);
-        Kept::of(&self.commands, id, Kind::Record, record, durability, room)
+        Kept::of(&self.frames, id, Kind::Record, record, durability, room)
+    }
+
+    /// Forgets the intent, because Postgres has the record already.
+    pub(crate) fn settle(mut self, id: Uuid, record: Vec<u8>) {
+        self.reservation.weigh(0);
+        let payload = match &self.frames {
+            Frames::Disk(_) => Vec::new(),
+            #[cfg(any(test, feature = "testing"))]
+            Frames::Memory(_) => record,
+        };
+        let room = Some(self.reservation);
+        // Nobody waits: were the frame lost, Postgres would pass over the intent.
+        drop(Kept::of(
+            &self.frames,
+            id,
+            Kind::Settled,
+            payload,
+            Durability::Memory,
+            room,
+        ));
     }
 }
 
@@ -404,7 +489,7 @@ pub(crate) struct Kept(Option<oneshot::Receiver<()>>);
 
 impl Kept {
     fn of(
-        commands: &Sender<Command>,
+        frames: &Frames,
         id: Uuid,
         kind: Kind,
         payload: Vec<u8>,
@@ -413,22 +498,19 @@ impl Kept {
     ) -> Self {
         let (done, kept) = match durability {
             Durability::Memory => (None, None),
-            Durability::Crash | Durability::PowerLoss => {
+            Durability::Crash | Durability::PowerLoss | Durability::Transaction => {
                 let (done, kept) = oneshot::channel();
                 (Some(done), Some(kept))
             }
         };
-        let write = Write {
+        frames.push(Write {
             id,
             kind,
             payload,
             sync: durability == Durability::PowerLoss,
             done,
             room,
-        };
-        if commands.send(Command::Append(write)).is_err() {
-            tracing::error!(%id, ?kind, "the journal has ended; a frame is lost");
-        }
+        });
         Self(kept)
     }
 
@@ -443,6 +525,26 @@ impl Kept {
         Self(Some(kept))
     }
 
+    /// The same on a thread that may block.
+    pub(crate) fn wait(self) -> Result<(), Unconfirmed> {
+        let Some(mut kept) = self.0 else {
+            return Ok(());
+        };
+        let deadline = Instant::now() + PATIENCE;
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let mut context = Context::from_waker(&waker);
+        loop {
+            if let Poll::Ready(kept) = Pin::new(&mut kept).poll(&mut context) {
+                return kept.map_err(|_| Unconfirmed);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(Unconfirmed);
+            }
+            thread::park_timeout(left);
+        }
+    }
+
     /// Waits until the frame is kept as it should be.
     pub(crate) async fn confirmed(self) -> Result<(), Unconfirmed> {
         match self.0 {
@@ -452,6 +554,15 @@ impl Kept {
                 Ok(Err(_)) | Err(_) => Err(Unconfirmed),
             },
         }
+    }
+}
+
+/// Wakes a thread that waits for a frame.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
     }
 }
 

@@ -215,6 +215,9 @@ fn read(
                         found.records += 1;
                         open.remove(&frame.id);
                     }
+                    Kind::Settled => {
+                        open.remove(&frame.id);
+                    }
                 }
             }
         }

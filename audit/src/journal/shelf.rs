@@ -377,7 +377,12 @@ impl Read {
                 None => break,
                 Some(Item::Damage(_)) => self.is_damaged = true,
                 Some(Item::Frame(_, frame)) => {
-                    if frame.kind == Kind::Record || orphans.contains(&frame.id) {
+                    let is_due = match frame.kind {
+                        Kind::Record => true,
+                        Kind::Intent => orphans.contains(&frame.id),
+                        Kind::Settled => false,
+                    };
+                    if is_due {
                         bytes += frame.payload.len();
                         self.entries.push(Entry {
                             segment,

@@ -20,11 +20,11 @@ use super::sqlstate::Rejection;
 use crate::record::{Actor, JsonText, Outcome, Record, SCHEMA, digest};
 
 /// Stores records, given by their canonical bytes; those that are there already
-/// are passed over.
+/// are passed over. Returns how many were not.
 pub(super) fn insert(
     connection: &mut PgConnection,
     records: &[impl AsRef<[u8]>],
-) -> Result<(), Rejection> {
+) -> Result<i64, Rejection> {
     let mut batch = Batch::with_capacity(records.len());
     for bytes in records {
         let bytes = bytes.as_ref();
@@ -34,13 +34,22 @@ pub(super) fn insert(
         let record = Record::from_canonical_bytes(bytes).map_err(unreadable)?;
         batch.push(&record, digest(bytes)).map_err(unreadable)?;
     }
-    match batch.get_result::<(Option<String>, Option<String>)>(connection)? {
-        (None, _) => Ok(()),
-        (Some(sqlstate), message) => Err(Rejection::caught(
+    match batch.get_result::<(Option<String>, Option<String>, Option<i64>)>(connection)? {
+        (None, _, stored) => Ok(stored.unwrap_or_default()),
+        (Some(sqlstate), message, _) => Err(Rejection::caught(
             sqlstate,
             message.as_deref().unwrap_or_default(),
         )),
     }
+}
+
+/// Stores a record on a connection that is not the writers' own, and says whether
+/// it was not there already.
+pub(crate) fn insert_within(
+    connection: &mut PgConnection,
+    record: &[u8],
+) -> Result<bool, Rejection> {
+    Ok(insert(connection, &[record])? == 1)
 }
 
 /// Whether a record of the same moment as this one could be stored: if so, it is
@@ -56,7 +65,7 @@ pub(super) fn accepts_neighbour(
         .map_err(|error| Rejection::unreadable(&error.to_string()))?;
     let mut result = Ok(());
     let rolled_back = connection.transaction(|connection| {
-        result = insert(connection, &[neighbour]);
+        result = insert(connection, &[neighbour]).map(drop);
         Err::<(), _>(diesel::result::Error::RollbackTransaction)
     });
     match (result, rolled_back) {
@@ -125,7 +134,7 @@ macro_rules! batch {
         impl QueryFragment<Pg> for Batch {
             fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
                 out.push_sql(concat!(
-                    "SELECT failed_sqlstate, failed_message FROM audit_insert_records(",
+                    "SELECT failed_sqlstate, failed_message, stored FROM audit_insert_records(",
                     stringify!($first),
                     " => "
                 ));
@@ -179,7 +188,7 @@ batch! { |record, digest|
 }
 
 impl Query for Batch {
-    type SqlType = (Nullable<Text>, Nullable<Text>);
+    type SqlType = (Nullable<Text>, Nullable<Text>, Nullable<Int8>);
 }
 
 impl QueryId for Batch {

@@ -32,6 +32,7 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use uuid::Uuid;
 
 use crate::journal::Entry;
+pub(crate) use insert::insert_within;
 use pool::Pool;
 pub(crate) use query::{Filter, Found, Order, Page, Position, StatusMatch, TextMatch};
 
@@ -122,7 +123,7 @@ impl Store {
     /// Stores records, given by their canonical bytes. Those that are stored already are passed over, so a batch
     /// in doubt is simply sent again.
     pub(crate) fn insert(&self, records: &[impl AsRef<[u8]>]) -> Result<(), Rejection> {
-        self.write(|connection| insert::insert(connection, records))
+        self.write(|connection| insert::insert(connection, records).map(drop))
     }
 
     /// Whether Postgres would store a plain record of the same moment on the same

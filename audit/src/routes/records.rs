@@ -64,7 +64,7 @@ pub(super) async fn list(
 ) -> Result<HttpResponse, Problem> {
     let filter = filter::parse(request.query_string(), Utc::now())?;
     let order = filter.order;
-    let page = ask(move || audit.store().find(&filter)).await?;
+    let page = ask(move || audit.store()?.find(&filter)).await?;
     let next = page.next.map(|position| cursor::encode(position, order));
 
     let mut response = HttpResponse::Ok();
@@ -115,7 +115,7 @@ pub(super) async fn get(
         )
     };
     let id = Uuid::try_parse(&id).map_err(|_| not_found())?;
-    let found = ask(move || audit.store().get(id))
+    let found = ask(move || audit.store()?.get(id))
         .await?
         .ok_or_else(not_found)?;
 

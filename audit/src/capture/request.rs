@@ -1,0 +1,89 @@
+//! What a record tells of the request that carried an attempt.
+
+use actix_web::HttpRequest;
+use actix_web::http::header::USER_AGENT;
+
+use super::argument::{Part, Reads};
+use super::known::{Findings, redact_by, shapes};
+use super::request_id::{RequestId, trace_id};
+use crate::record::{Client, Http};
+use crate::redact::{REDACTED, Redactor};
+
+/// Taken from a request when the attempt begins, once for the intent and the record.
+pub(super) struct RequestPart {
+    pub(super) http: Http,
+    pub(super) client: Client,
+    pub(super) findings: Findings,
+}
+
+impl RequestPart {
+    pub(super) fn of(request: &HttpRequest, redactor: &Redactor, reads: &[Reads]) -> Self {
+        let mut findings = Findings::default();
+        let skips = |part| reads.iter().any(|reads| reads.skips(part));
+        let head = request.head();
+        let route = request.match_pattern();
+
+        let method = findings.text(redactor.text("/http/method", head.method.as_str()));
+        let path = if skips(Part::Path) {
+            findings.redacted.push("/http/path".to_owned());
+            // The pattern says where it went, without what was in its place.
+            route.clone().unwrap_or_else(|| REDACTED.to_owned())
+        } else {
+            findings.text(redactor.text("/http/path", request.path()))
+        };
+        let query = match request.query_string() {
+            "" => None,
+            _ if skips(Part::Query) => {
+                findings.redacted.push("/http/query".to_owned());
+                None
+            }
+            query => {
+                let redacted = redact_by(
+                    shapes(reads, Part::Query),
+                    query.as_bytes(),
+                    |query, shape| {
+                        let query = String::from_utf8_lossy(query);
+                        Ok::<_, std::convert::Infallible>(redactor.query_as(
+                            "/http/query",
+                            &query,
+                            shape,
+                        ))
+                    },
+                );
+                match redacted {
+                    Ok(redacted) => Some(findings.text(redacted)),
+                    Err(never) => match never {},
+                }
+            }
+        };
+        let http = Http {
+            method,
+            route,
+            path,
+            query,
+            status: None,
+            request_id: RequestId::of(request).as_str().to_owned(),
+            trace_id: trace_id(request),
+        };
+
+        let user_agent = head.headers().get(USER_AGENT).map(|value| {
+            let text = String::from_utf8_lossy(value.as_bytes());
+            findings.text(redactor.text("/client/user_agent", &text))
+        });
+        let peer = request
+            .peer_addr()
+            .map(|address| address.ip().to_canonical());
+        // Which proxies may speak for a client is not configurable yet, so nobody
+        // may: the client is whoever holds the connection.
+        let client = Client {
+            ip: peer,
+            peer,
+            user_agent,
+        };
+        Self {
+            http,
+            client,
+            findings,
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! A journal without a disk, for tests of services: what is kept can be looked at.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use uuid::Uuid;
+
+use super::frame::Kind;
+use super::log::Write;
+
+/// What was kept.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    records: Vec<Vec<u8>>,
+    intents: Vec<(Uuid, Vec<u8>)>,
+}
+
+impl Memory {
+    pub(super) fn keep(&self, write: Write) {
+        let mut kept = self.lock();
+        match write.kind {
+            Kind::Intent => kept.intents.push((write.id, write.payload)),
+            Kind::Record | Kind::Settled => {
+                kept.intents.retain(|(id, _)| *id != write.id);
+                kept.records.push(write.payload);
+            }
+        }
+        drop(kept);
+        if let Some(done) = write.done {
+            let _ = done.send(());
+        }
+    }
+
+    /// The canonical bytes of all records, in the order in which they ended.
+    pub(crate) fn records(&self) -> Vec<Vec<u8>> {
+        self.lock().records.clone()
+    }
+
+    /// Those of the attempts under way: what would be told should the process die.
+    pub(crate) fn intents(&self) -> Vec<Vec<u8>> {
+        let kept = self.lock();
+        kept.intents
+            .iter()
+            .map(|(_, bytes)| bytes.clone())
+            .collect()
+    }
+
+    /// Forgets all records.
+    pub(crate) fn clear(&self) {
+        self.lock().records.clear();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,260 @@
+//! What types and annotations say of secrets in requests and responses.
+
+use actix_web::test::TestRequest;
+use actix_web::web::{self, Form, Json, Path, Query};
+use actix_web::{Error, HttpResponse};
+use audit::{Argument, Auditable, Part, audited};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{call, recorder};
+
+#[derive(Serialize, Deserialize, Auditable)]
+struct SignUp {
+    name: String,
+    #[audit(secret)]
+    first_pet: String,
+    #[audit(mask)]
+    iban: String,
+}
+
+fn sign_up() -> Value {
+    json!({ "name": "Alice", "first_pet": "Rex", "iban": "DE89370400440532013000" })
+}
+
+fn hidden() -> Value {
+    json!({ "name": "Alice", "first_pet": "[REDACTED]", "iban": "****3000" })
+}
+
+macro_rules! route {
+    ($path:expr, $handler:expr) => {
+        |config: &mut web::ServiceConfig| {
+            config.route($path, web::post().to($handler));
+        }
+    };
+}
+
+#[actix_web::test]
+async fn a_payload_is_redacted_as_its_type_says_in_bodies_forms_queries_and_responses() {
+    #[audited(action = "body", capture = "all")]
+    async fn body(body: Json<SignUp>) -> Result<Json<SignUp>, Error> {
+        Ok(body)
+    }
+    #[audited(action = "form")]
+    async fn form(_: Form<SignUp>) -> HttpResponse {
+        HttpResponse::Ok().finish()
+    }
+    #[audited(action = "query")]
+    async fn query(_: Option<Query<SignUp>>) -> HttpResponse {
+        HttpResponse::Ok().finish()
+    }
+
+    let recorder = recorder();
+    let request = TestRequest::post().set_json(sign_up());
+    call(&recorder, route!("/", body), request).await;
+    recorder
+        .only("body")
+        .with_request(hidden())
+        .with_response(hidden())
+        .hid(&[
+            "/request/first_pet",
+            "/request/iban",
+            "/response/first_pet",
+            "/response/iban",
+        ])
+        .without("Rex")
+        .without("DE89");
+
+    recorder.clear();
+    let request = TestRequest::post().set_form(sign_up());
+    call(&recorder, route!("/", form), request).await;
+    recorder.only("form").with_request(hidden()).without("Rex");
+
+    recorder.clear();
+    let request = TestRequest::post().uri("/?name=Alice&first_pet=Rex&iban=DE89370400440532013000");
+    call(&recorder, route!("/", query), request).await;
+    recorder
+        .only("query")
+        .with(
+            "/http/query",
+            "name=Alice&first_pet=[REDACTED]&iban=****3000",
+        )
+        .without("Rex");
+}
+
+#[actix_web::test]
+async fn a_body_that_is_refused_is_redacted_all_the_same() {
+    #[audited(action = "refused")]
+    async fn refused(_: Json<SignUp>) -> HttpResponse {
+        HttpResponse::Ok().finish()
+    }
+
+    let recorder = recorder();
+    // There is no name, so it is no `SignUp`; the type speaks of its fields anyway.
+    let request = TestRequest::post().set_json(json!({ "first_pet": "Rex" }));
+    let response = call(&recorder, route!("/", refused), request).await;
+    assert_eq!(response.status(), 400);
+    recorder
+        .only("refused")
+        .with_request(json!({ "first_pet": "[REDACTED]" }))
+        .without("Rex");
+}
+
+#[actix_web::test]
+async fn a_skipped_argument_takes_its_part_of_the_request_out_of_the_record() {
+    #[audited(action = "body", skip(body))]
+    async fn body(query: Query<Value>, body: Json<Value>) -> HttpResponse {
+        HttpResponse::Ok().json((query.0, body.0))
+    }
+    #[audited(action = "query", skip(query))]
+    async fn query(query: Query<Value>, body: Json<Value>) -> HttpResponse {
+        HttpResponse::Ok().json((query.0, body.0))
+    }
+    #[audited(action = "path", skip(token))]
+    async fn path(token: Path<String>, body: Json<Value>) -> HttpResponse {
+        HttpResponse::Ok().json((token.into_inner(), body.0))
+    }
+
+    let recorder = recorder();
+    let request = || {
+        TestRequest::post()
+            .uri("/t-123?a=t-123")
+            .set_json(json!({ "b": "t-123" }))
+    };
+    call(&recorder, route!("/{token}", body), request()).await;
+    recorder
+        .only("body")
+        .succeeded()
+        .with_request(Value::Null)
+        .with("/http/query", "a=t-123")
+        .hid(&["/request"]);
+
+    recorder.clear();
+    call(&recorder, route!("/{token}", query), request()).await;
+    recorder
+        .only("query")
+        .succeeded()
+        .with_request(json!({ "b": "t-123" }))
+        .with("/http/query", Value::Null)
+        .hid(&["/http/query"]);
+
+    recorder.clear();
+    call(&recorder, route!("/{token}", path), request()).await;
+    recorder
+        .only("path")
+        .succeeded()
+        .with("/http/path", "/{token}")
+        .with("/http/query", "a=t-123")
+        .hid(&["/http/path"]);
+}
+
+/// Says what it reads.
+struct Known<T>(T);
+
+impl<T> Argument for Known<T> {
+    const PART: Part = Part::Body;
+    type Payload = T;
+}
+
+/// Does not.
+struct Unknown<T>(T);
+
+macro_rules! reads_json {
+    ($type:ident) => {
+        impl<T: serde::de::DeserializeOwned + 'static> actix_web::FromRequest for $type<T> {
+            type Error = Error;
+            type Future = futures_util::future::LocalBoxFuture<'static, Result<Self, Error>>;
+
+            fn from_request(
+                request: &actix_web::HttpRequest,
+                payload: &mut actix_web::dev::Payload,
+            ) -> Self::Future {
+                let body = Json::<T>::from_request(request, payload);
+                Box::pin(async move { Ok(Self(body.await?.into_inner())) })
+            }
+        }
+    };
+}
+
+reads_json!(Known);
+reads_json!(Unknown);
+
+#[actix_web::test]
+async fn an_extractor_of_the_services_own_says_what_it_reads() {
+    #[audited(action = "known")]
+    async fn known(Known(body): Known<SignUp>) -> String {
+        body.first_pet
+    }
+    #[audited(action = "skipped", skip(body))]
+    async fn skipped(Known(body): Known<SignUp>) -> String {
+        body.first_pet
+    }
+
+    let recorder = recorder();
+    let request = || TestRequest::post().uri("/?a=1").set_json(sign_up());
+    call(&recorder, route!("/", known), request()).await;
+    recorder.only("known").succeeded().with_request(hidden());
+    recorder.clear();
+    call(&recorder, route!("/", skipped), request()).await;
+    recorder
+        .only("skipped")
+        .with("/http/query", "a=1")
+        .hid(&["/request"]);
+}
+
+#[actix_web::test]
+async fn of_an_extractor_that_does_not_say_what_it_reads_everything_is_skipped() {
+    #[audited(action = "unknown", skip(value))]
+    async fn unknown(Unknown(value): Unknown<SignUp>) -> String {
+        value.first_pet
+    }
+
+    let recorder = recorder();
+    let request = TestRequest::post().uri("/?a=Rex").set_json(sign_up());
+    call(&recorder, route!("/", unknown), request).await;
+    recorder.only("unknown").succeeded().without("Rex").hid(&[
+        "/request",
+        "/http/query",
+        "/http/path",
+    ]);
+}
+
+mod strict {
+    use audit::strict::{Auditable, audited};
+
+    use super::*;
+
+    #[derive(Serialize, Deserialize, Auditable)]
+    pub(super) struct Classified {
+        #[audit(plain)]
+        pub(super) name: String,
+        #[audit(secret)]
+        pub(super) first_pet: String,
+    }
+
+    #[audited(action = "strict", capture = "all")]
+    pub(super) async fn strict(
+        _: audit::Actor,
+        body: Json<Vec<Classified>>,
+        _: web::Data<()>,
+    ) -> Result<Json<Vec<Classified>>, Error> {
+        Ok(body)
+    }
+}
+
+#[actix_web::test]
+async fn a_strict_handler_works_like_any_other() {
+    let recorder = recorder();
+    let mount = |config: &mut web::ServiceConfig| {
+        config
+            .app_data(web::Data::new(()))
+            .route("/", web::post().to(strict::strict));
+    };
+    let request = TestRequest::post().set_json(json!([{ "name": "Alice", "first_pet": "Rex" }]));
+    call(&recorder, mount, request).await;
+    let told = json!([{ "name": "Alice", "first_pet": "[REDACTED]" }]);
+    recorder
+        .only("strict")
+        .with_request(told.clone())
+        .with_response(told);
+}
