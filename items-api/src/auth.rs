@@ -10,7 +10,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 use audit::jwt::{Audience, Claims, Jwt, KeyError};
 use audit::problem::FORBIDDEN;
-use audit::{Actor, Problem};
+use audit::{Actor, Argument, Part, Problem};
 use futures_util::future::LocalBoxFuture;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use uuid::Uuid;
@@ -56,6 +56,11 @@ impl Member {
     pub(crate) fn may_change(&self, owner: &str) -> bool {
         self.id() == owner || self.0.has_any_role(&[Role::Admin.as_str()])
     }
+}
+
+impl Argument for Member {
+    const PART: Part = Part::Nothing;
+    type Payload = ();
 }
 
 impl FromRequest for Member {

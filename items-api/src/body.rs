@@ -6,7 +6,7 @@ use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::{FromRequest, HttpRequest};
-use audit::Problem;
+use audit::{Argument, Part, Problem};
 use futures_util::StreamExt as _;
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
@@ -22,6 +22,11 @@ const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// A body that was read as a `T`.
 pub(crate) struct Body<T>(pub(crate) T);
+
+impl<T> Argument for Body<T> {
+    const PART: Part = Part::Body;
+    type Payload = T;
+}
 
 impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
     type Error = Problem;

@@ -46,7 +46,8 @@ pub struct Options {
     )]
     pub audit_read_url: Option<String>,
     /// What a record survives before its response goes out: a killed process (crash),
-    /// a power cut too (power_loss), or neither (memory) [default: crash]
+    /// a power cut too (power_loss), or neither (memory); or to be committed in one
+    /// transaction with the change that it tells of (transaction) [default: crash]
     #[arg(
         long,
         env = "ITEMS_API_AUDIT_DURABILITY",
@@ -179,6 +180,8 @@ pub enum AuditDurability {
     Crash,
     /// The end of the process, and of the power.
     PowerLoss,
+    /// It is in the transaction of the change.
+    Transaction,
 }
 
 /// How log lines look.

@@ -110,6 +110,7 @@ pub fn start(config: &Config, database_url: &str) -> Result<Service, ServeError>
             AuditDurability::Memory => Durability::Memory,
             AuditDurability::Crash => Durability::Crash,
             AuditDurability::PowerLoss => Durability::PowerLoss,
+            AuditDurability::Transaction => Durability::Transaction,
         })
         .journal_quota_bytes(megabytes(config.audit.journal_quota_mb))
         .journal_reserve_bytes(megabytes(config.audit.journal_reserve_mb))
@@ -294,4 +295,30 @@ fn keep_up_to_date(url: &str, database: &Database) {
 /// When it cannot be reached or refuses a statement.
 pub fn migrate(database_url: &str) -> Result<(), audit::MigrateError> {
     audit::migrate(database_url, Some(MIGRATIONS))
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::init_service;
+    use audit::testing::{Recorder, RouteCoverage};
+
+    use super::*;
+
+    #[actix_web::test]
+    async fn no_route_that_changes_something_goes_without_a_record() {
+        let recorder = Recorder::default();
+        let audit = recorder.audit();
+        let state = State {
+            metrics: Metrics::of(&audit),
+            audit,
+            database: Database::new("postgresql:///nowhere?host=/nonexistent"),
+        };
+        let app = init_service(app(state)).await;
+        let routes = RouteCoverage::new().check(&recorder, &app).await;
+        let actions: Vec<&str> = routes.iter().map(|route| route.action.as_str()).collect();
+        assert_eq!(
+            actions,
+            ["delete_item", "patch_item", "create_item", "replace_item"]
+        );
+    }
 }

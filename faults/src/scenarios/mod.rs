@@ -70,6 +70,7 @@ macro_rules! scenarios {
 scenarios! {
     "kill-under-load", true, process::kill_under_load, "kill -9 of the service at any moment, again and again";
     "kill-at-fault-points", false, process::kill_at_fault_points, "kill -9 at a write, a sync, a roll-over, a removal, and after a commit in Postgres";
+    "kill-in-transaction", true, process::kill_in_transaction, "kill -9 where records are in the transaction of the change: at any moment, before and after the commit";
     "sigterm-without-postgres", true, process::sigterm_without_postgres, "SIGTERM while Postgres is away: exit 0 in time, the rest is delivered by the next start";
     "second-signal", true, process::second_signal, "two SIGTERMs while requests hang: the service ends at once";
     "two-instances", false, process::two_instances, "two instances on one database, killed in turns";

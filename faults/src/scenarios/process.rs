@@ -65,6 +65,66 @@ pub(super) fn kill_at_fault_points(stage: &Stage<'_>, length: Length) -> Result<
     Ok(judge(stage, load)?.remark(format!("{kills} kills")))
 }
 
+/// Whatever moment it dies in, an item and the record that tells of it are both there
+/// or neither is. Attempts that committed nothing are told as `unknown`.
+pub(super) fn kill_in_transaction(stage: &Stage<'_>, length: Length) -> Result<Report> {
+    let rounds = match length {
+        Length::Short => 5,
+        Length::Full => 50,
+    };
+    let has_points = stage.world.has_faulty_binary();
+    let mut service = if has_points {
+        stage.faulty_service()?
+    } else {
+        stage.service()?
+    };
+    service.set("ITEMS_API_AUDIT_DURABILITY", "transaction");
+    service.start_ready()?;
+    let load = load_on(&service, "transaction", false)?;
+    let mut kills = 0;
+    for _ in 0..rounds {
+        load.wait_for(20, PATIENCE)?;
+        about(A_MOMENT);
+        service.kill()?;
+        service.start_ready()?;
+        kills += 1;
+    }
+    if has_points {
+        for point in ["inserted", "committed"] {
+            for count in [1, 2, 3, 5, 8, 40] {
+                service.kill()?;
+                service.set("AUDIT_FAULT", &format!("kill@{point}:{count}"));
+                // It may die before it says that it listens.
+                if service.start().is_ok() {
+                    service.wait(PATIENCE)?;
+                }
+                kills += 1;
+                service.set("AUDIT_FAULT", "");
+                service.start_ready()?;
+                load.wait_for(50, PATIENCE)?;
+            }
+        }
+    }
+    let report = judge(stage, load)?;
+    let untold = crate::oracle::count(
+        stage,
+        "SELECT count(*) FROM items WHERE NOT EXISTS (SELECT FROM audit_records \
+         WHERE action = 'create_item' AND outcome = 'success' AND resource_id = items.id::text)",
+    )?;
+    let unfounded = crate::oracle::count(
+        stage,
+        "SELECT count(*) FROM audit_records WHERE action = 'create_item' AND outcome = 'success' \
+         AND NOT EXISTS (SELECT FROM items WHERE items.id::text = resource_id)",
+    )?;
+    Ok(report
+        .demand(untold == 0, format!("{untold} items without their record"))
+        .demand(
+            unfounded == 0,
+            format!("{unfounded} records without their item"),
+        )
+        .remark(format!("{kills} kills")))
+}
+
 pub(super) fn sigterm_without_postgres(stage: &Stage<'_>, _: Length) -> Result<Report> {
     let mut service = stage.service()?;
     service.start_ready()?;

@@ -2,6 +2,7 @@
 
 use audit::Problem;
 use audit::problem::FieldError;
+use audit::strict::Auditable;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -14,42 +15,50 @@ const NAME_CHARACTERS: usize = 200;
 const DESCRIPTION_CHARACTERS: usize = 4_000;
 
 /// A whole item, as it is created or replaced.
-#[derive(Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema, Auditable)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewItem {
     /// 1 to 200 characters, not only spaces.
     #[schema(min_length = 1, max_length = 200, example = "Kettle")]
+    #[audit(plain)]
     name: String,
     /// At most 4,000 characters.
     #[schema(max_length = 4000)]
+    #[audit(plain)]
     description: Option<String>,
     /// An exact decimal, as a number or a string: at most 15 digits before and 6
     /// after the point, not negative.
     #[schema(value_type = Option<f64>, example = 12.50)]
+    #[audit(plain)]
     price: Option<Box<RawValue>>,
     /// A JSON object, at most 30 levels deep.
     #[schema(value_type = Option<Object>, example = json!({"colour": "red"}))]
+    #[audit(plain)]
     attributes: Option<Box<RawValue>>,
 }
 
 /// Some fields of an item. What is left out stays as it is; `null` clears a field
 /// that may be empty.
-#[derive(Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema, Auditable)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ItemPatch {
     /// 1 to 200 characters, not only spaces.
     #[schema(min_length = 1, max_length = 200, example = "Kettle")]
+    #[audit(plain)]
     name: Option<String>,
     /// At most 4,000 characters.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>, max_length = 4000)]
+    #[audit(plain)]
     description: Option<Option<String>>,
     /// Written as in a new item.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<f64>, example = 9.99)]
+    #[audit(plain)]
     price: Option<Option<Box<RawValue>>>,
     /// Replaces all attributes.
     #[schema(value_type = Option<Object>)]
+    #[audit(plain)]
     attributes: Option<Box<RawValue>>,
 }
 

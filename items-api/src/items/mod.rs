@@ -13,6 +13,7 @@ pub(crate) mod routes;
 mod schema;
 mod store;
 
+use audit::strict::Auditable;
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use serde::Serialize;
@@ -25,20 +26,28 @@ use price::Price;
 pub(crate) use routes::configure;
 
 /// An item as it is stored and sent.
-#[derive(Clone, Debug, Serialize, Queryable, Selectable, Insertable, ToSchema)]
+#[derive(Clone, Debug, Serialize, Queryable, Selectable, Insertable, ToSchema, Auditable)]
 #[diesel(table_name = schema::items, check_for_backend(diesel::pg::Pg))]
 pub(crate) struct Item {
+    #[audit(plain)]
     id: Uuid,
+    #[audit(plain)]
     name: String,
+    #[audit(plain)]
     description: Option<String>,
     /// An exact decimal: digits are kept as they were sent.
     #[schema(value_type = Option<f64>, example = 12.50)]
+    #[audit(plain)]
     price: Option<Price>,
     /// Whatever else there is to say.
     #[schema(value_type = Object, example = json!({"colour": "red"}))]
+    #[audit(plain)]
     attributes: Attributes,
     /// Who made it.
+    #[audit(plain)]
     owner: String,
+    #[audit(plain)]
     created_at: DateTime<Utc>,
+    #[audit(plain)]
     updated_at: DateTime<Utc>,
 }

@@ -2,11 +2,13 @@
 
 use std::convert::Infallible;
 
+use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, HeaderValue, LOCATION};
 use actix_web::web::{self, Data, Json, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 use audit::problem::{AccessProblems, METHOD_NOT_ALLOWED};
-use audit::{AuditScope, Problem, audited};
+use audit::strict::audited;
+use audit::{AuditScope, Problem};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -55,10 +57,10 @@ pub(crate) async fn create_item(
     scope: AuditScope,
 ) -> Result<HttpResponse, Problem> {
     let draft = new.check()?;
+    scope.status(StatusCode::CREATED);
     let item = database
-        .run(move |connection| store::create(connection, draft, member.id()))
+        .run(move |connection| store::create(connection, &scope, draft, member.id()))
         .await?;
-    scope.resource_id(item.id);
     Ok(HttpResponse::Created()
         .insert_header((LOCATION, format!("/items/{}", item.id)))
         .json(item))
@@ -131,10 +133,12 @@ pub(crate) async fn replace_item(
     id: Path<String>,
     Body(new): Body<NewItem>,
     database: Data<Database>,
+    scope: AuditScope,
 ) -> Result<Json<Item>, Problem> {
     let (id, draft) = (parse_id(&id)?, new.check()?);
+    scope.status(StatusCode::OK);
     let item = database
-        .run(move |connection| store::replace(connection, id, draft, &member))
+        .run(move |connection| store::replace(connection, &scope, id, draft, &member))
         .await?;
     Ok(Json(item))
 }
@@ -156,10 +160,12 @@ pub(crate) async fn patch_item(
     id: Path<String>,
     Body(patch): Body<ItemPatch>,
     database: Data<Database>,
+    scope: AuditScope,
 ) -> Result<Json<Item>, Problem> {
     let (id, changes) = (parse_id(&id)?, patch.check()?);
+    scope.status(StatusCode::OK);
     let item = database
-        .run(move |connection| store::patch(connection, id, changes, &member))
+        .run(move |connection| store::patch(connection, &scope, id, changes, &member))
         .await?;
     Ok(Json(item))
 }
@@ -179,10 +185,12 @@ pub(crate) async fn delete_item(
     member: Member,
     id: Path<String>,
     database: Data<Database>,
+    scope: AuditScope,
 ) -> Result<HttpResponse, Problem> {
     let id = parse_id(&id)?;
+    scope.status(StatusCode::NO_CONTENT);
     database
-        .run(move |connection| store::delete(connection, id, &member))
+        .run(move |connection| store::delete(connection, &scope, id, &member))
         .await?;
     Ok(HttpResponse::NoContent().finish())
 }

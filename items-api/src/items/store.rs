@@ -1,6 +1,6 @@
 //! Items in Postgres.
 
-use audit::Problem;
+use audit::{AuditScope, Problem};
 use chrono::{DateTime, SubsecRound as _, Utc};
 use diesel::dsl::sql;
 use diesel::pg::PgConnection;
@@ -24,6 +24,7 @@ pub(super) struct Page {
 
 pub(super) fn create(
     connection: &mut PgConnection,
+    scope: &AuditScope,
     draft: Draft,
     owner: &str,
 ) -> Result<Item, Failure> {
@@ -38,9 +39,13 @@ pub(super) fn create(
         created_at: now,
         updated_at: now,
     };
-    diesel::insert_into(column::items)
-        .values(&item)
-        .execute(connection)?;
+    scope.resource_id(item.id);
+    scope.transaction(connection, |connection| {
+        diesel::insert_into(column::items)
+            .values(&item)
+            .execute(connection)?;
+        Ok::<_, Failure>(())
+    })?;
     Ok(item)
 }
 
@@ -82,11 +87,12 @@ pub(super) fn list(connection: &mut PgConnection, request: PageRequest) -> Resul
 
 pub(super) fn replace(
     connection: &mut PgConnection,
+    scope: &AuditScope,
     id: Uuid,
     draft: Draft,
     member: &Member,
 ) -> Result<Item, Failure> {
-    change(connection, id, member, |item| {
+    change(connection, scope, id, member, |item| {
         item.name = draft.name;
         item.description = draft.description;
         item.price = draft.price;
@@ -96,11 +102,12 @@ pub(super) fn replace(
 
 pub(super) fn patch(
     connection: &mut PgConnection,
+    scope: &AuditScope,
     id: Uuid,
     changes: Changes,
     member: &Member,
 ) -> Result<Item, Failure> {
-    change(connection, id, member, |item| {
+    change(connection, scope, id, member, |item| {
         item.name = changes
             .name
             .unwrap_or_else(|| std::mem::take(&mut item.name));
@@ -116,12 +123,14 @@ pub(super) fn patch(
 
 pub(super) fn delete(
     connection: &mut PgConnection,
+    scope: &AuditScope,
     id: Uuid,
     member: &Member,
 ) -> Result<(), Failure> {
-    connection.transaction(|connection| {
-        lock(connection, id, member)?;
+    scope.transaction(connection, |connection| {
+        let item = lock(connection, id, member)?;
         diesel::delete(column::items.find(id)).execute(connection)?;
+        scope.change(&Some(item), &None);
         Ok(())
     })
 }
@@ -130,12 +139,14 @@ pub(super) fn delete(
 /// between.
 fn change(
     connection: &mut PgConnection,
+    scope: &AuditScope,
     id: Uuid,
     member: &Member,
     apply: impl FnOnce(&mut Item),
 ) -> Result<Item, Failure> {
-    connection.transaction(|connection| {
+    scope.transaction(connection, |connection| {
         let mut item = lock(connection, id, member)?;
+        let before = item.clone();
         apply(&mut item);
         item.updated_at = now();
         diesel::update(column::items.find(id))
@@ -147,6 +158,7 @@ fn change(
                 column::updated_at.eq(item.updated_at),
             ))
             .execute(connection)?;
+        scope.change(&before, &item);
         Ok(item)
     })
 }
