@@ -12,9 +12,12 @@ mod expand;
 mod fallback;
 mod handler;
 mod mistakes;
+#[cfg(test)]
+mod snapshots;
 mod validate;
 
 use proc_macro::TokenStream;
+use proc_macro2::TokenStream as TokenStream2;
 use quote::quote;
 use syn::parse::Parser as _;
 
@@ -48,26 +51,28 @@ use handler::Handler;
 #[proc_macro_attribute]
 pub fn audited(arguments: TokenStream, item: TokenStream) -> TokenStream {
     audit(
-        arguments,
-        item,
+        arguments.into(),
+        item.into(),
         Mode {
             is_strict: false,
             is_last: false,
         },
     )
+    .into()
 }
 
 /// `#[audited]`, in which `strict` is always said. Documented at `audit::strict`.
 #[proc_macro_attribute]
 pub fn strict_audited(arguments: TokenStream, item: TokenStream) -> TokenStream {
     audit(
-        arguments,
-        item,
+        arguments.into(),
+        item.into(),
         Mode {
             is_strict: true,
             is_last: false,
         },
     )
+    .into()
 }
 
 /// What `#[audited]` becomes when it has let other attributes go first.
@@ -75,13 +80,14 @@ pub fn strict_audited(arguments: TokenStream, item: TokenStream) -> TokenStream 
 #[proc_macro_attribute]
 pub fn audited_last(arguments: TokenStream, item: TokenStream) -> TokenStream {
     audit(
-        arguments,
-        item,
+        arguments.into(),
+        item.into(),
         Mode {
             is_strict: false,
             is_last: true,
         },
     )
+    .into()
 }
 
 /// What the strict `#[audited]` becomes when it has let other attributes go first.
@@ -89,13 +95,14 @@ pub fn audited_last(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn strict_audited_last(arguments: TokenStream, item: TokenStream) -> TokenStream {
     audit(
-        arguments,
-        item,
+        arguments.into(),
+        item.into(),
         Mode {
             is_strict: true,
             is_last: true,
         },
     )
+    .into()
 }
 
 #[derive(Clone, Copy)]
@@ -104,32 +111,27 @@ struct Mode {
     is_last: bool,
 }
 
-fn audit(arguments: TokenStream, item: TokenStream, mode: Mode) -> TokenStream {
-    let Ok(handler) = syn::parse::<Handler>(item.clone()) else {
-        return fallback::not_a_function(item.into()).into();
+fn audit(arguments: TokenStream2, item: TokenStream2, mode: Mode) -> TokenStream2 {
+    let Ok(handler) = syn::parse2::<Handler>(item.clone()) else {
+        return fallback::not_a_function(item);
     };
     // Attributes are expanded from the top down, each with those below it still in
     // place. Whichever order they were written in, this one comes last: then a
     // handler means the same in every order, and others see the signature that
     // was written.
     if !mode.is_last && handler.awaits_other_macros() && handler.annotations().next().is_none() {
-        return let_others_go_first(arguments.into(), &handler, mode).into();
+        return let_others_go_first(&arguments, &handler, mode);
     }
-    match validate::validate(args::parse.parse(arguments), &handler) {
+    match validate::validate(args::parse.parse2(arguments), &handler) {
         Ok(mut audited) => {
             audited.is_strict |= mode.is_strict;
             expand::expand(&audited, &handler)
         }
         Err(errors) => fallback::expand(&errors, handler),
     }
-    .into()
 }
 
-fn let_others_go_first(
-    arguments: proc_macro2::TokenStream,
-    handler: &Handler,
-    mode: Mode,
-) -> proc_macro2::TokenStream {
+fn let_others_go_first(arguments: &TokenStream2, handler: &Handler, mode: Mode) -> TokenStream2 {
     let Handler {
         attributes,
         visibility,

@@ -239,15 +239,38 @@ impl ResponseError for Problem {
                 detail: &self.detail,
                 errors: &self.errors,
             });
-        response.extensions_mut().insert(Code(self.kind.code));
+        response.extensions_mut().insert(Reason(self.kind.code));
         response
     }
 }
 
-/// The code of the problem that a response carries, left beside it for whoever
-/// records the attempt.
-#[derive(Clone, Copy)]
-pub(crate) struct Code(pub(crate) &'static str);
+/// Why a response is no success, as a stable code for the record's `reason`.
+///
+/// A [`Problem`] brings its own. An error type of a service's own leaves one in the
+/// extensions of its response; otherwise the status has to do.
+///
+/// ```
+/// use actix_web::{HttpResponse, ResponseError, http::StatusCode};
+/// use audit::problem::Reason;
+///
+/// #[derive(Debug)]
+/// struct SoldOut;
+///
+/// impl ResponseError for SoldOut {
+///     fn error_response(&self) -> HttpResponse {
+///         let mut response = HttpResponse::new(StatusCode::CONFLICT);
+///         response.extensions_mut().insert(Reason("sold_out"));
+///         response
+///     }
+/// }
+/// # impl std::fmt::Display for SoldOut {
+/// #     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+/// #         formatter.write_str("sold out")
+/// #     }
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reason(pub &'static str);
 
 fn bounded(mut detail: String) -> String {
     if detail.len() > DETAIL_BYTES {

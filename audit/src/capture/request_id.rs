@@ -35,23 +35,42 @@ impl RequestId {
         }
         let clock = request.app_data::<Audit>().map(Audit::clock);
         let new = || clock.map_or_else(Uuid::new_v4, Clock::request_id);
-        let id = Self::from_header(request.headers().get(HEADER))
+        let id = request
+            .headers()
+            .get(HEADER)
+            .and_then(|id| Self::new(id.to_str().ok()?))
             .unwrap_or_else(|| Self(new().to_string()));
         request.extensions_mut().insert(id.clone());
         id
+    }
+
+    /// An id that a service has found in its own way, if it is sane. A middleware
+    /// that leaves it in the request's extensions decides which one is recorded.
+    ///
+    /// ```
+    /// use actix_web::HttpMessage as _;
+    /// use actix_web::dev::ServiceRequest;
+    /// use audit::RequestId;
+    ///
+    /// fn take_over(request: &ServiceRequest) {
+    ///     let header = request.headers().get("x-correlation-id");
+    ///     let id = header.and_then(|id| RequestId::new(id.to_str().ok()?));
+    ///     if let Some(id) = id {
+    ///         request.extensions_mut().insert(id);
+    ///     }
+    /// }
+    /// ```
+    #[must_use]
+    pub fn new(id: &str) -> Option<Self> {
+        let is_sane =
+            (1..=MAX_BYTES).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
+        is_sane.then(|| Self(id.to_owned()))
     }
 
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-
-    fn from_header(header: Option<&HeaderValue>) -> Option<Self> {
-        let id = header?.to_str().ok()?;
-        let is_sane =
-            (1..=MAX_BYTES).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
-        is_sane.then(|| Self(id.to_owned()))
     }
 }
 

@@ -5,16 +5,16 @@ use actix_web::body::{BodySize, BoxBody, MessageBody as _};
 use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_TYPE;
 
-use crate::problem::Code;
+use crate::problem::Reason;
 use crate::redact::shape::Shape;
 use crate::redact::{Redacted, Redactor, Truncated};
 
-/// Why a response is no success: the code of its problem, or else its status.
+/// Why a response is no success: the code it carries, or else its status.
 pub(super) fn reason(response: &HttpResponse) -> String {
     let code = response
         .extensions()
-        .get::<Code>()
-        .map(|code| code.0.to_owned());
+        .get::<Reason>()
+        .map(|reason| reason.0.to_owned());
     code.unwrap_or_else(|| name_of(response.status()))
 }
 
