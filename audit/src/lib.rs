@@ -90,6 +90,11 @@ pub use postgres::{
 pub use problem::Problem;
 pub use record::{Actor, ActorKind, Outcome, Record};
 
+/// Compiles, and where it can runs, what the guide shows.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/annotating-handlers.md")]
+pub struct AnnotatingHandlers;
+
 /// What `#[audited]` expands to. It may change without notice.
 #[doc(hidden)]
 pub mod __private {
