@@ -28,9 +28,14 @@ pub(crate) struct TestService {
 impl TestService {
     /// A service whose tables are there.
     pub(crate) async fn start() -> Self {
+        Self::start_with(Options::default()).await
+    }
+
+    /// A service whose tables are there, with options of the test's own.
+    pub(crate) async fn start_with(options: Options) -> Self {
         let database = TestDatabase::empty();
         let url = database.url().to_owned();
-        let service = Self::start_at(database, url).await;
+        let service = Self::configured(database, url, options).await;
         service.is_ready().await;
         service
     }
@@ -46,11 +51,15 @@ impl TestService {
 
     /// A service that listens, and believes its Postgres to be at `url`.
     pub(crate) async fn start_at(database: TestDatabase, url: String) -> Self {
+        Self::configured(database, url, Options::default()).await
+    }
+
+    async fn configured(database: TestDatabase, url: String, options: Options) -> Self {
         let data_dir = tempfile::tempdir().unwrap();
         let options = Options {
             bind: Some("127.0.0.1:0".parse().unwrap()),
             data_dir: Some(data_dir.path().to_owned()),
-            ..Options::default()
+            ..options
         };
         let config = options.resolve().unwrap();
         let (started, address) = oneshot::channel();

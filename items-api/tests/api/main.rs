@@ -9,6 +9,7 @@
 
 mod audit_trail;
 mod bad_input;
+mod changes;
 mod harness;
 mod items;
 mod lifecycle;
