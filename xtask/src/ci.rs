@@ -11,13 +11,19 @@ pub(crate) fn ci() -> Result {
     let features = libpq::features();
     step("format", || run(cargo().args(["fmt", "--all", "--check"])))?;
     step("lints", || {
-        // The fault points are in no binary but that of the faults.
         for package in [
-            &["--workspace"][..],
-            &["-p=items-api", "--features=fault-injection"],
+            &["--workspace", "--all-targets"][..],
+            // What is served: without what only tests ask for.
+            &["--package=items-api", "--bins"],
+            // The fault points are in no binary but that of the faults.
+            &[
+                "--package=items-api",
+                "--all-targets",
+                "--features=fault-injection",
+            ],
         ] {
             run(cargo()
-                .args(["clippy", "--all-targets", "--locked", "--quiet"])
+                .args(["clippy", "--locked", "--quiet"])
                 .args(package)
                 .args(&features)
                 .args(["--", "--deny", "warnings"]))?;

@@ -227,6 +227,18 @@ impl Frames {
         }
     }
 
+    /// What a settled frame carries: nothing, where Postgres has the record.
+    fn settled(&self, record: Vec<u8>) -> Vec<u8> {
+        match self {
+            Self::Disk(_) => {
+                drop(record);
+                Vec::new()
+            }
+            #[cfg(any(test, feature = "testing"))]
+            Self::Memory(_) => record,
+        }
+    }
+
     /// What asks the commit thread for something; in memory there is nothing to do.
     fn command(&self, command: Command) -> bool {
         match self {
@@ -459,11 +471,7 @@ impl Permit {
     /// Forgets the intent, because Postgres has the record already.
     pub(crate) fn settle(mut self, id: Uuid, record: Vec<u8>) {
         self.reservation.weigh(0);
-        let payload = match &self.frames {
-            Frames::Disk(_) => Vec::new(),
-            #[cfg(any(test, feature = "testing"))]
-            Frames::Memory(_) => record,
-        };
+        let payload = self.frames.settled(record);
         let room = Some(self.reservation);
         // Nobody waits: were the frame lost, Postgres would pass over the intent.
         drop(Kept::of(
