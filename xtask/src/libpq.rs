@@ -11,6 +11,9 @@ use crate::Result;
 use crate::command::{program, run, say, succeeds};
 
 /// The features that cargo needs to link libpq.
+///
+/// The library names the feature, because all that link libpq depend on it: so the
+/// same arguments fit the workspace and each of its services alone.
 pub(crate) fn features() -> Vec<&'static str> {
     if is_linkable() {
         return Vec::new();
@@ -25,7 +28,7 @@ pub(crate) fn features() -> Vec<&'static str> {
     say(
         "libpq is missing, so it is compiled from source, without TLS: install libpq-dev for a database over the network",
     );
-    vec!["--features", "items-api/bundled-libpq"]
+    vec!["--features", "audit/bundled-libpq"]
 }
 
 /// The same two ways in which `pq-sys` looks for it.

@@ -1,0 +1,3 @@
+DROP TABLE evidence;
+DROP TABLE claims;
+DROP TABLE api_keys;
