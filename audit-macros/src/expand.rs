@@ -4,10 +4,12 @@
 //! stands nested within it, under its own name and with its own tokens, so that
 //! errors in it point into it and a log shows the name that was written.
 
-use proc_macro2::{Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
-use syn::{GenericParam, Ident, ReturnType, Type};
+use syn::visit::Visit;
+use syn::visit_mut::VisitMut;
+use syn::{GenericParam, Ident, Lifetime, ReturnType, Type};
 
 use crate::handler::Handler;
 use crate::validate::{Audited, is_named};
@@ -17,14 +19,15 @@ use crate::validate::{Audited, is_named};
 //     async fn rename(id: Path<u32>, secret: Query<Secret>) -> Result<Json<Item>, Error> { … }
 //
 // Output:
-//     async fn rename(call: Call<(Path<u32>, Query<Secret>,)>) -> HttpResponse {
-//         const SPEC: Spec = Spec { action: "rename", resource: Some("item"), … };
+//     async fn rename(call: Call) -> HttpResponse {
 //         async fn rename(id: Path<u32>, secret: Query<Secret>) -> Result<Json<Item>, Error> {
 //             say_resource_id(&(id));
-//             { … }
+//             …
 //         }
 //         let types = Types { reads: &[Reads { … skip: false }, Reads { … skip: true }], … };
-//         call.run(&SPEC, types, |(a0, a1,)| rename(a0, a1)).await
+//         call.run::<(Path<u32>, Query<Secret>,), _, _>(
+//             const { &Spec { … } }, types, |(a0, a1,)| rename(a0, a1),
+//         ).await
 //     }
 pub(crate) fn expand(audited: &Audited, handler: &Handler) -> TokenStream {
     let Handler {
@@ -34,17 +37,27 @@ pub(crate) fn expand(audited: &Audited, handler: &Handler) -> TokenStream {
         body,
     } = handler;
     let name = &signature.ident;
-    let generics = &signature.generics;
+    // Actix-web wants handlers that live for ever. It finds out by itself that a
+    // lifetime in one must be `'static`; so may the compiler here.
+    let generics = without_lifetimes(&signature.generics);
     let condition = &generics.where_clause;
-    let types: Vec<&Type> = handler.arguments().map(|argument| &*argument.ty).collect();
+    let types: Vec<Type> = handler
+        .arguments()
+        .map(|argument| anonymous(&argument.ty))
+        .collect();
+    let types: Vec<&Type> = types.iter().collect();
+    // Names that the handler's own tokens cannot see. A function, such as the handler
+    // itself, would still hide a variable of the same name.
+    let hidden = |name: &str| Ident::new(name, Span::mixed_site());
+    let call = hidden("__call");
     let arguments: Vec<Ident> = (0..types.len())
-        .map(|number| format_ident!("argument_{number}"))
+        .map(|number| hidden(&format!("argument_{number}")))
         .collect();
 
     let spec = spec(audited);
     let strictness = strictness(audited, handler, &types);
     let knowledge = knowledge(audited, handler, &types);
-    let turbofish = turbofish(generics);
+    let turbofish = turbofish(&generics);
     // If an argument is no extractor, this is where the compiler finds out.
     let span = Span::call_site().located_at(signature.paren_token.span.join());
     let run = Ident::new("run", span);
@@ -54,21 +67,32 @@ pub(crate) fn expand(audited: &Audited, handler: &Handler) -> TokenStream {
             let say = quote_spanned! {expression.span()=>
                 ::audit::__private::say_resource_id(&(#expression));
             };
-            quote!({ #say #body })
+            let statements = body.stream();
+            if begins_with_attributes(&statements) {
+                quote!({ #say #body })
+            } else {
+                quote!({ #say #statements })
+            }
         }
     };
 
     quote! {
         #(#attributes)*
         #visibility async fn #name #generics (
-            call: ::audit::__private::Call<(#(#types,)*)>
+            #call: ::audit::__private::Call
         ) -> ::audit::__private::HttpResponse #condition {
-            const SPEC: ::audit::__private::Spec = #spec;
             #signature #body
             #strictness
-            call.#run(&SPEC, #knowledge, |(#(#arguments,)*)| #name #turbofish (#(#arguments),*)).await
+            #call.#run::<(#(#types,)*), _, _>(const { &#spec }, #knowledge, |(#(#arguments,)*)| #name #turbofish (#(#arguments),*)).await
         }
     }
+}
+
+/// Whether a body begins with `#![…]`, which nothing may precede.
+fn begins_with_attributes(statements: &TokenStream) -> bool {
+    let mut tokens = statements.clone().into_iter();
+    let mut is_next = |expected: char| matches!(tokens.next(), Some(TokenTree::Punct(punct)) if punct.as_char() == expected);
+    is_next('#') && is_next('!')
 }
 
 /// What the annotation says.
@@ -110,8 +134,14 @@ fn option(value: Option<TokenStream>) -> TokenStream {
 
 /// What the compiler is to find out about the handler's types.
 fn knowledge(audited: &Audited, handler: &Handler, types: &[&Type]) -> TokenStream {
-    let skipped = audited.skipped.iter().chain(std::iter::repeat(&false));
-    let reads = types.iter().zip(skipped).map(|(argument, skip)| {
+    let reads = extractors(audited, types).map(|(argument, skip)| {
+        // Of a type that depends on a parameter nobody can know what it says of its
+        // secrets, unless a bound demands that it says so.
+        let skip = if depends_on(argument, &handler.signature.generics) {
+            quote!(#skip || !::audit::__private::ArgumentProbe::<#argument>::IS_KNOWN)
+        } else {
+            quote!(#skip)
+        };
         quote! {
             ::audit::__private::Reads {
                 part: ::audit::__private::ArgumentProbe::<#argument>::PART,
@@ -149,11 +179,8 @@ fn strictness(audited: &Audited, handler: &Handler, types: &[&Type]) -> TokenStr
     if !audited.is_strict {
         return TokenStream::new();
     }
-    let skipped = audited.skipped.iter().chain(std::iter::repeat(&false));
-    let arguments = types
-        .iter()
-        .zip(skipped)
-        .filter(|(_, skip)| !**skip)
+    let arguments = extractors(audited, types)
+        .filter(|(_, skip)| !skip)
         .map(|(argument, _)| {
             quote_spanned!(argument.span()=> ::audit::__private::reads_classified::<#argument>();)
         });
@@ -164,6 +191,79 @@ fn strictness(audited: &Audited, handler: &Handler, types: &[&Type]) -> TokenStr
         _ => None,
     };
     quote!(#(#arguments)* #answer)
+}
+
+/// The handler's extractors, each with whether it is skipped. A tuple of them is as
+/// many.
+fn extractors<'t>(audited: &Audited, types: &[&'t Type]) -> impl Iterator<Item = (&'t Type, bool)> {
+    let skipped = audited
+        .skipped
+        .iter()
+        .copied()
+        .chain(std::iter::repeat(false));
+    let mut extractors = Vec::new();
+    for (argument, skip) in types.iter().zip(skipped) {
+        let mut left = vec![*argument];
+        while let Some(argument) = left.pop() {
+            match argument {
+                Type::Tuple(tuple) => left.extend(tuple.elems.iter().rev()),
+                Type::Paren(inner) => left.push(&inner.elem),
+                Type::Group(inner) => left.push(&inner.elem),
+                _ => extractors.push((argument, skip)),
+            }
+        }
+    }
+    extractors.into_iter()
+}
+
+/// Whether a type names one of the parameters.
+fn depends_on(argument: &Type, generics: &syn::Generics) -> bool {
+    struct Search<'g> {
+        generics: &'g syn::Generics,
+        is_found: bool,
+    }
+
+    impl Visit<'_> for Search<'_> {
+        fn visit_ident(&mut self, ident: &Ident) {
+            self.is_found |= self
+                .generics
+                .type_params()
+                .any(|parameter| parameter.ident == *ident);
+        }
+    }
+
+    let mut search = Search {
+        generics,
+        is_found: false,
+    };
+    search.visit_type(argument);
+    search.is_found
+}
+
+/// The type with its lifetimes left to the compiler.
+fn anonymous(argument: &Type) -> Type {
+    struct Anonymous;
+
+    impl VisitMut for Anonymous {
+        fn visit_lifetime_mut(&mut self, lifetime: &mut Lifetime) {
+            if lifetime.ident != "static" {
+                *lifetime = Lifetime::new("'_", lifetime.span());
+            }
+        }
+    }
+
+    let mut argument = argument.clone();
+    Anonymous.visit_type_mut(&mut argument);
+    argument
+}
+
+fn without_lifetimes(generics: &syn::Generics) -> syn::Generics {
+    let mut generics = generics.clone();
+    let parameters = std::mem::take(&mut generics.params).into_iter();
+    generics.params = parameters
+        .filter(|parameter| !matches!(parameter, GenericParam::Lifetime(_)))
+        .collect();
+    generics
 }
 
 /// The parameters of a generic handler, which its arguments need not all name.

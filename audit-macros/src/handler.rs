@@ -19,11 +19,20 @@ impl Parse for Handler {
             attributes: input.call(Attribute::parse_outer)?,
             visibility: input.parse()?,
             signature: input.parse()?,
-            body: match input.parse()? {
-                TokenTree::Group(body) if body.delimiter() == Delimiter::Brace => body,
-                other => return Err(syn::Error::new(other.span(), "expected the body")),
-            },
+            body: body(input.parse()?)?,
         })
+    }
+}
+
+/// The braces of the body. If another macro has put them there, an invisible group
+/// stands around them.
+fn body(tokens: TokenTree) -> syn::Result<Group> {
+    match tokens {
+        TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => Ok(group),
+        TokenTree::Group(group) if group.delimiter() == Delimiter::None => {
+            body(syn::parse2(group.stream())?)
+        }
+        other => Err(syn::Error::new(other.span(), "expected the body")),
     }
 }
 

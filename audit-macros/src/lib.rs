@@ -33,17 +33,27 @@ use handler::Handler;
 /// ```
 ///
 /// It works above and below `#[post]` and every other attribute, and on handlers
-/// that are mounted with `.route()`. The app needs the `Audit` in its data.
+/// that are mounted with `.route()`. The app needs the `Audit` in its data, by
+/// `.app_data(audit.clone())`; without it the handler answers 503.
+///
+/// A request to such a handler goes through these steps: room for the record is
+/// reserved, or the answer is 503; the actor is asked for, and an intent is left in
+/// the journal; the arguments are extracted, and a failure is an attempt like any
+/// other; the handler runs, and a panic becomes a 500; the record is kept, and only
+/// then the response goes out, with an `X-Request-Id`.
+///
+/// The function is a handler for Actix-web alone then: what other code calls, or a
+/// unit test, moves into a function of its own. It cannot name `Self`.
 ///
 /// | key | meaning | default |
 /// |---|---|---|
 /// | `action` | the stable name of what is attempted: `[a-z][a-z0-9_.]*`, at most 64 bytes | required |
 /// | `resource` | the type of the thing acted on, written like an action | none |
-/// | `resource_id = EXPR` | which one, from the handler's arguments; anything `Display` | none |
-/// | `capture` | the payloads that are kept: `"metadata"` (neither), `"request"`, `"response"`, `"all"` | `"request"` |
+/// | `resource_id = EXPR` | which one, from the names in the handler's arguments, of which an attempt whose arguments fail has none; anything `Display` | none |
+/// | `capture` | the payloads that are kept, if they are JSON or forms: `"metadata"` (neither), `"request"`, `"response"`, `"all"` | `"request"` |
 /// | `durability` | what the record survives before the response goes out: `"memory"`, `"crash"`, `"power_loss"`, or, in the handler's own transaction, `"transaction"` | what the service says, `"crash"` unless told otherwise |
 /// | `unavailable` | what becomes of an attempt that cannot be recorded: `"refuse"`, or `"allow"` with a later record of the gap | `"refuse"` |
-/// | `skip(ARGUMENT, …)` | arguments that are never captured: of the request, the part that they read is left out | none |
+/// | `skip(ARGUMENT, …)` | arguments that are never captured: of the request, the part that they read is left out; all parts, if the extractor does not implement `audit::Argument` | none |
 /// | `strict` | a payload compiles only if each of its fields is classified; see `audit::strict` | no |
 ///
 /// `EXPR` is evaluated when the handler begins. What is known only later is said

@@ -1,11 +1,14 @@
 //! What an annotation means, or everything that is wrong with it.
 
 use proc_macro2::Span;
+use syn::ext::IdentExt;
 use syn::parse::Parser as _;
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned as _;
 use syn::visit::{self, Visit};
-use syn::{Expr, ExprLit, FnArg, Ident, Lit, LitStr, PatIdent, PatType, Safety, Token, Type};
+use syn::{
+    Attribute, Expr, ExprLit, FnArg, Ident, Lit, LitStr, PatIdent, PatType, Safety, Token, Type,
+};
 
 use crate::args::{Argument, Value};
 use crate::handler::Handler;
@@ -103,6 +106,16 @@ fn check_handler(handler: &Handler, mistakes: &mut Mistakes) {
         );
     }
     for argument in handler.arguments() {
+        if let Some(condition) = argument
+            .attrs
+            .iter()
+            .find(|attribute| attribute.path().is_ident("cfg"))
+        {
+            mistakes.at(
+                condition.span(),
+                "#[audited] cannot tell whether this argument is there: write two handlers, each with a `#[cfg]` of its own",
+            );
+        }
         if let Type::ImplTrait(implemented) = &*argument.ty {
             mistakes.at(
                 implemented.span(),
@@ -200,9 +213,10 @@ fn read(arguments: Vec<Argument>, handler: &Handler, mistakes: &mut Mistakes) ->
 /// Whether the arguments could be extractors at all, by their number and form.
 pub(crate) fn takes_extractors(handler: &Handler) -> bool {
     handler.arguments().count() <= EXTRACTORS
-        && !handler
-            .arguments()
-            .any(|argument| matches!(&*argument.ty, Type::ImplTrait(_)))
+        && !handler.arguments().any(|argument| {
+            let is_conditional = |attribute: &Attribute| attribute.path().is_ident("cfg");
+            matches!(&*argument.ty, Type::ImplTrait(_)) || argument.attrs.iter().any(is_conditional)
+        })
 }
 
 /// Which arguments of the handler are skipped, in their order.
@@ -220,7 +234,7 @@ fn skip(key: &Ident, value: Value, handler: &Handler, mistakes: &mut Mistakes) -
         );
         return Vec::new();
     };
-    let names: Vec<Ident> = names.into_iter().collect();
+    let names: Vec<Ident> = names.iter().map(IdentExt::unraw).collect();
     let known: Vec<Vec<Ident>> = handler.arguments().map(names_in).collect();
     for name in &names {
         if !known.iter().flatten().any(|known| known == name) {
@@ -252,7 +266,7 @@ fn names_in(argument: &PatType) -> Vec<Ident> {
 
     impl Visit<'_> for Names {
         fn visit_pat_ident(&mut self, pattern: &PatIdent) {
-            self.0.push(pattern.ident.clone());
+            self.0.push(pattern.ident.unraw());
             visit::visit_pat_ident(self, pattern);
         }
     }
@@ -344,7 +358,12 @@ fn choice(
 }
 
 fn string(key: &Ident, value: Value, mistakes: &mut Mistakes) -> Option<LitStr> {
-    match expression(key, value, mistakes)? {
+    let mut value = expression(key, value, mistakes)?;
+    // What another macro has put in here stands in an invisible group.
+    while let Expr::Group(group) = value {
+        value = *group.expr;
+    }
+    match value {
         Expr::Lit(ExprLit {
             lit: Lit::Str(literal),
             ..

@@ -7,7 +7,7 @@
 
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::http::StatusCode;
 use actix_web::test::{TestRequest, call_service, init_service};
@@ -15,7 +15,7 @@ use actix_web::web::{self, Data, Path};
 use actix_web::{App, HttpResponse};
 use audit::problem::{INTERNAL_ERROR, Kind};
 use audit::testing::{TestDatabase, eventually};
-use audit::{Audit, AuditScope, Durability, Problem, TaskError, audited};
+use audit::{Audit, AuditScope, Durability, Outcome, Problem, TaskError, audited};
 use diesel::connection::SimpleConnection as _;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
@@ -365,4 +365,126 @@ fn many_attempts_at_once_leave_as_many_things_as_records() {
         (40, things(&database))
     );
     assert_eq!(successes, 24);
+}
+
+#[test]
+fn transactions_alone_do_not_fill_the_journal() {
+    let database = database();
+    let audit = Audit::builder("tests", database.url(), database.journal())
+        .journal_quota_bytes(1024 * 1024)
+        .start()
+        .unwrap();
+    let mut connection = database.connect();
+    let payload = "p".repeat(8_000);
+    // Several times the journal's quota; no writer is ever needed.
+    for _ in 0..400 {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let done = audit
+                .task("pure")
+                .payload(&payload)
+                .durability(Durability::Transaction)
+                .run_blocking(|scope| {
+                    scope.transaction(&mut connection, |_| Ok::<_, DieselError>(()))
+                });
+            match done {
+                Ok(()) => break,
+                Err(TaskError::Unavailable(reason)) => {
+                    assert!(Instant::now() < deadline, "{reason}")
+                }
+                Err(other) => panic!("{other}"),
+            }
+        }
+    }
+    assert_eq!(audit.drain(Duration::from_secs(10)), 0);
+    assert_eq!(told(&database, "pure").len(), 400);
+}
+
+#[test]
+fn changes_of_a_transaction_that_was_undone_are_not_told() {
+    let database = database();
+    let audit = start(&database);
+    let mut connection = database.connect();
+    let result = audit
+        .task("again")
+        .durability(Durability::Transaction)
+        .run_blocking(|scope| {
+            let undone = scope.transaction(&mut connection, |connection| {
+                scope.change(&1, &100);
+                scope.note("tries", 1);
+                store(connection, 100)
+            });
+            assert!(undone.is_err());
+            scope.transaction(&mut connection, |connection| {
+                scope.change(&1, &2);
+                store(connection, 2)
+            })
+        });
+    assert!(result.is_ok());
+    #[derive(QueryableByName)]
+    struct Changes {
+        #[diesel(sql_type = Text)]
+        changes: String,
+    }
+    let changes: Changes =
+        diesel::sql_query("SELECT changes::text FROM audit_records WHERE action = 'again'")
+            .get_result(&mut connection)
+            .unwrap();
+    assert_eq!(changes.changes, r#"[{"path":"","old":1,"new":2}]"#);
+}
+
+#[test]
+fn an_outcome_that_was_said_before_the_commit_contradicts_nothing() {
+    let database = database();
+    let audit = start(&database);
+    let mut registry = Registry::default();
+    audit.register_metrics(&mut registry);
+    let mut connection = database.connect();
+    let result = audit
+        .task("limits")
+        .durability(Durability::Transaction)
+        .run_blocking(|scope| {
+            scope.outcome(Outcome::Rejected);
+            scope.reason("limit_reached");
+            scope.transaction(&mut connection, |connection| store(connection, 1))
+        });
+    assert!(result.is_ok());
+    assert_eq!(
+        told(&database, "limits"),
+        told_as("rejected", "limit_reached", 0)
+    );
+    let mut metrics = String::new();
+    encode(&mut metrics, &registry).unwrap();
+    assert!(
+        metrics.contains("audit_contradictions_total 0"),
+        "{metrics}"
+    );
+}
+
+#[test]
+fn a_connection_that_does_not_wait_for_its_disk_is_made_to() {
+    let database = database();
+    let audit = start(&database);
+    let mut connection = database.connect();
+    let seen = "CREATE TABLE seen (setting text);
+        CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN INSERT INTO seen VALUES (current_setting('synchronous_commit')); RETURN NULL; END $$;
+        CREATE CONSTRAINT TRIGGER see AFTER INSERT ON things DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW EXECUTE FUNCTION see();
+        SET synchronous_commit = off";
+    connection.batch_execute(seen).unwrap();
+    audit
+        .task("waits")
+        .durability(Durability::Transaction)
+        .run_blocking(|scope| scope.transaction(&mut connection, |connection| store(connection, 1)))
+        .unwrap();
+    #[derive(QueryableByName)]
+    struct Seen {
+        #[diesel(sql_type = Text)]
+        setting: String,
+    }
+    let seen: Seen = diesel::sql_query("SELECT setting FROM seen")
+        .get_result(&mut connection)
+        .unwrap();
+    assert_eq!(seen.setting, "on");
 }

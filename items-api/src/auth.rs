@@ -1,6 +1,7 @@
 //! Who may do what here, and tokens for local use.
 
 use std::fs::{self, OpenOptions};
+use std::future::{Ready, ready};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
@@ -11,7 +12,6 @@ use actix_web::{FromRequest, HttpRequest};
 use audit::jwt::{Audience, Claims, Jwt, KeyError};
 use audit::problem::FORBIDDEN;
 use audit::{Actor, Argument, Part, Problem};
-use futures_util::future::LocalBoxFuture;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use uuid::Uuid;
 
@@ -65,12 +65,10 @@ impl Argument for Member {
 
 impl FromRequest for Member {
     type Error = Problem;
-    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+    type Future = Ready<Result<Self, Problem>>;
 
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let actor = Actor::from_request(request, payload);
-        Box::pin(async move {
-            let actor = actor.await?;
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Actor::of(request).and_then(|actor| {
             if actor.has_any_role(&[Role::User.as_str(), Role::Admin.as_str()]) {
                 Ok(Self(actor))
             } else {
@@ -79,7 +77,7 @@ impl FromRequest for Member {
                     "Items take the role `user` or `admin`.",
                 ))
             }
-        })
+        }))
     }
 }
 

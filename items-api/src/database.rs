@@ -86,8 +86,10 @@ impl Database {
 pub(crate) enum Failure {
     /// The work itself says no, and how.
     Refused(Problem),
-    /// Postgres cannot be reached or is busy.
+    /// Postgres cannot be reached or is busy, and nothing has happened.
     Unavailable,
+    /// The connection broke, and it is not known after which statement.
+    InDoubt,
     /// Anything else, which is in the log.
     Broken,
 }
@@ -97,10 +99,11 @@ impl From<DieselError> for Failure {
         tracing::error!(%error, "a statement failed");
         match error {
             DieselError::DatabaseError(
-                DatabaseErrorKind::ClosedConnection
-                | DatabaseErrorKind::UnableToSendCommand
-                | DatabaseErrorKind::ReadOnlyTransaction
-                | DatabaseErrorKind::SerializationFailure,
+                DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand,
+                _,
+            ) => Self::InDoubt,
+            DieselError::DatabaseError(
+                DatabaseErrorKind::ReadOnlyTransaction | DatabaseErrorKind::SerializationFailure,
                 _,
             ) => Self::Unavailable,
             _ => Self::Broken,
@@ -121,6 +124,11 @@ impl From<Failure> for Problem {
             Failure::Unavailable => Self::new(
                 &STORE_UNAVAILABLE,
                 "Nothing was changed; try again in a moment.",
+            )
+            .with_retry_after(Duration::from_secs(2)),
+            Failure::InDoubt => Self::new(
+                &STORE_UNAVAILABLE,
+                "The connection to the store broke: see what has changed before you try again.",
             )
             .with_retry_after(Duration::from_secs(2)),
             Failure::Broken => Self::new(

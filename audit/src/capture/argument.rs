@@ -11,7 +11,7 @@ use std::marker::PhantomData;
 use actix_web::web::{
     Bytes, Data, Either, Form, Header, Json, Path, Payload as RawPayload, Query, ReqData,
 };
-use actix_web::{HttpRequest, http};
+use actix_web::{CustomizeResponder, HttpRequest, http};
 
 use crate::auditable::{Auditable, Classified};
 use crate::capture::{AuditScope, RequestId};
@@ -114,8 +114,7 @@ generic_arguments! { <T>
     Json: Body as T;
     Form: Body as T;
     Query: Query as T;
-    // The path is recorded as it was requested, whatever it is read as.
-    Path: Path as ();
+    Path: Path as T;
     Data: Nothing as ();
     Header: Nothing as ();
 }
@@ -180,6 +179,14 @@ impl<A: Answer, E> Answer for Result<A, E> {
     type Payload = A::Payload;
 }
 
+impl<L: Answer, R: Answer> Answer for Either<L, R> {
+    type Payload = OneOf<L::Payload, R::Payload>;
+}
+
+impl<A: Answer> Answer for CustomizeResponder<A> {
+    type Payload = A::Payload;
+}
+
 impl<A: Answer> Answer for (A, http::StatusCode) {
     type Payload = A::Payload;
 }
@@ -217,6 +224,8 @@ impl<A: Argument> ArgumentProbe<A> {
 }
 
 impl<A: Argument<Payload: Auditable>> ArgumentProbe<A> {
+    /// Whether its type has been asked.
+    pub const IS_KNOWN: bool = true;
     /// What its payload says of its secrets.
     pub const SHAPE: &'static Shape = <A::Payload as Auditable>::SHAPE;
 }
@@ -232,6 +241,8 @@ impl<A: Answer<Payload: Auditable>> AnswerProbe<A> {
 
 /// What is known of a type that says nothing.
 pub trait Silent {
+    /// Whether its type has been asked.
+    const IS_KNOWN: bool = false;
     /// Which part it reads.
     const PART: Part = Part::Anything;
     /// What its payload says of its secrets.

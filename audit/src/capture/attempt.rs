@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::argument::Reads;
-use super::known::{End, Known, State};
+use super::known::{Committed, End, Known, State};
 use super::request::RequestPart;
 use super::scope::AuditScope;
 use super::{Spec, Unavailable};
@@ -50,6 +50,10 @@ impl Attempt {
         &self.known
     }
 
+    pub(super) fn shared(&self) -> Arc<Known> {
+        Arc::clone(&self.known)
+    }
+
     pub(super) fn scope(&self) -> AuditScope {
         AuditScope::of(&self.known)
     }
@@ -92,19 +96,19 @@ impl Attempt {
         self.finish(end, committed)
     }
 
-    fn finish(&mut self, end: End, committed: Option<Vec<u8>>) -> Kept {
+    fn finish(&mut self, end: End, committed: Option<Committed>) -> Kept {
         self.has_ended = true;
         let known = &self.known;
         let permit = self.permit.take();
         match (committed, permit) {
-            (Some(record), permit) => {
-                if end.outcome != Outcome::Success {
+            (Some(committed), permit) => {
+                if end.outcome != committed.outcome {
                     known
                         .audit
                         .contradicted(known.spec.action, known.moment.id, end.outcome);
                 }
                 if let Some(permit) = permit {
-                    permit.settle(known.moment.id, record);
+                    permit.settle(known.moment.id, committed.record);
                 }
                 Kept::nothing()
             }

@@ -33,10 +33,17 @@ impl Format {
             return None;
         }
         let content_type = headers.get(CONTENT_TYPE)?.to_str().ok()?;
-        let essence = content_type.split(';').next()?.trim().to_ascii_lowercase();
+        let mut parameters = content_type.split(';').map(str::trim);
+        let essence = parameters.next()?.to_ascii_lowercase();
+        // The handler reads a form in the encoding that is announced, and we could not.
+        let is_utf8 = parameters.all(|parameter| {
+            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            !name.trim().eq_ignore_ascii_case("charset")
+                || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+        });
         match essence.as_str() {
             "application/json" => Some(Self::Json),
-            "application/x-www-form-urlencoded" => Some(Self::Form),
+            "application/x-www-form-urlencoded" if is_utf8 => Some(Self::Form),
             other if other.ends_with("+json") => Some(Self::Json),
             _ => None,
         }
@@ -70,6 +77,20 @@ impl BodyCopy {
             announced_bytes: announced_bytes(headers),
             seen,
         })
+    }
+
+    /// What the record keeps of a body that may hold secrets anywhere: its size.
+    pub(super) fn left_out(&self, root: &str) -> Redacted {
+        let bytes = lock(&self.seen).bytes.max(self.announced_bytes);
+        let truncated = (bytes > 0).then(|| Truncated {
+            path: root.to_owned(),
+            bytes,
+            sha256: None,
+        });
+        Redacted {
+            truncated: truncated.into_iter().collect(),
+            ..Redacted::default()
+        }
     }
 
     /// What the record keeps of the body; an empty text stands for nothing.
@@ -276,6 +297,7 @@ mod tests {
         for headers in [
             compressed,
             headers("multipart/form-data; boundary=x"),
+            headers("application/x-www-form-urlencoded; charset=iso-2022-jp"),
             HeaderMap::new(),
         ] {
             assert!(BodyCopy::of(&headers, &mut Payload::None, LIMIT_BYTES).is_none());

@@ -2,8 +2,8 @@
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
-use std::marker::PhantomData;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Payload as RawPayload;
@@ -18,7 +18,7 @@ use super::argument::{Part, Reads};
 use super::attempt::Attempt;
 use super::body::BodyCopy;
 use super::identity::{from_app, identify};
-use super::known::{End, Payload};
+use super::known::{End, Known, Payload};
 use super::request::RequestPart;
 use super::request_id::{self, RequestId};
 use super::{Spec, response};
@@ -31,17 +31,19 @@ use crate::redact::shape::Shape;
 /// When a refused client should try again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// A request to an annotated handler whose arguments are `Arguments`.
+/// A request to an annotated handler.
 ///
-/// As an extractor it takes the request as it is and cannot fail; the arguments
-/// are extracted by [`Call::run`], under the eyes of the audit trail.
-pub struct Call<Arguments> {
+/// As an extractor it takes the request as it is and cannot fail; the handler's
+/// arguments are extracted by [`Call::run`], under the eyes of the audit trail.
+///
+/// Whoever is told that a handler expects one of these has called an annotated handler
+/// as a function. It is one for Actix-web alone: move what others need out of it.
+pub struct Call {
     request: HttpRequest,
     payload: RawPayload,
-    arguments: PhantomData<fn() -> Arguments>,
 }
 
-impl<Arguments> FromRequest for Call<Arguments> {
+impl FromRequest for Call {
     type Error = Infallible;
     type Future = Ready<Result<Self, Infallible>>;
 
@@ -49,7 +51,6 @@ impl<Arguments> FromRequest for Call<Arguments> {
         ready(Ok(Self {
             request: request.clone(),
             payload: payload.take(),
-            arguments: PhantomData,
         }))
     }
 }
@@ -67,15 +68,16 @@ pub struct Types {
 /// around it is compiled once for all handlers.
 type Work = Box<dyn FnOnce(RawPayload, Intent) -> LocalBoxFuture<'static, HttpResponse>>;
 
-impl<Arguments: FromRequest + 'static> Call<Arguments> {
+impl Call {
     /// Runs the handler and leaves the record of the attempt.
-    pub async fn run<Handler, Answer>(
+    pub fn run<Arguments, Handler, Answer>(
         self,
         spec: &'static Spec,
         types: Types,
         handler: Handler,
-    ) -> HttpResponse
+    ) -> impl Future<Output = HttpResponse>
     where
+        Arguments: FromRequest + 'static,
         Handler: FnOnce(Arguments) -> Answer + 'static,
         Answer: Future,
         Answer::Output: Responder,
@@ -86,6 +88,7 @@ impl<Arguments: FromRequest + 'static> Call<Arguments> {
                 let arguments = match Arguments::from_request(&request, &mut payload).await {
                     Ok(arguments) => arguments,
                     Err(error) => {
+                        intent.refuse();
                         let error: Error = error.into();
                         return HttpResponse::from_error(error);
                     }
@@ -99,7 +102,7 @@ impl<Arguments: FromRequest + 'static> Call<Arguments> {
                     .map_into_boxed_body()
             })
         });
-        respond(spec, types, self.request, self.payload, work).await
+        respond(spec, types, self.request, self.payload, work)
     }
 }
 
@@ -165,6 +168,7 @@ async fn conduct(
 struct Intent {
     kept: Kept,
     may_go_without: bool,
+    known: Arc<Known>,
 }
 
 impl Intent {
@@ -172,7 +176,13 @@ impl Intent {
         Self {
             kept: attempt.intend(),
             may_go_without: attempt.may_go_without(),
+            known: attempt.shared(),
         }
+    }
+
+    /// The handler will not run, for its arguments cannot be extracted.
+    fn refuse(&self) {
+        self.known.lock().is_refused = true;
     }
 
     async fn confirmed(self) -> Result<(), Problem> {

@@ -23,6 +23,44 @@ pub(super) fn identify(audit: &Audit, request: &HttpRequest) -> Result<Actor, Pr
     identity
 }
 
+impl Actor {
+    /// Who makes this request, as the service's authentication says: for extractors
+    /// of a service's own, such as one for each role.
+    ///
+    /// ```
+    /// use std::future::{Ready, ready};
+    ///
+    /// use actix_web::dev::Payload;
+    /// use actix_web::{FromRequest, HttpRequest};
+    /// use audit::problem::FORBIDDEN;
+    /// use audit::{Actor, Problem};
+    ///
+    /// struct Adjuster(Actor);
+    ///
+    /// impl FromRequest for Adjuster {
+    ///     type Error = Problem;
+    ///     type Future = Ready<Result<Self, Problem>>;
+    ///
+    ///     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+    ///         ready(Actor::of(request).and_then(|actor| {
+    ///             if actor.has_any_role(&["adjuster"]) {
+    ///                 Ok(Self(actor))
+    ///             } else {
+    ///                 Err(Problem::new(&FORBIDDEN, "This takes the role `adjuster`."))
+    ///             }
+    ///         }))
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// What the service's authentication says, or that the app has no [`Audit`].
+    pub fn of(request: &HttpRequest) -> Result<Self, Problem> {
+        from_app(request).and_then(|audit| identify(audit, request))
+    }
+}
+
 /// As an argument of a handler, an actor demands authentication: requests
 /// without it are answered with 401.
 impl FromRequest for Actor {
@@ -30,7 +68,7 @@ impl FromRequest for Actor {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(from_app(request).and_then(|audit| identify(audit, request)))
+        ready(Self::of(request))
     }
 }
 

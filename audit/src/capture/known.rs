@@ -42,6 +42,8 @@ pub(super) struct Known {
 pub(super) struct State {
     pub(super) actor: Option<Actor>,
     pub(super) payload: Payload,
+    /// Whether the handler's arguments could not be extracted.
+    pub(super) is_refused: bool,
     pub(super) said: Said,
     pub(super) stage: Stage,
 }
@@ -63,9 +65,15 @@ pub(super) enum Stage {
     #[default]
     UnderWay,
     /// A transaction with this record was committed.
-    Committed(Vec<u8>),
+    Committed(Committed),
     /// Its end was told.
     Ended,
+}
+
+/// A record that is in Postgres.
+pub(super) struct Committed {
+    pub(super) record: Vec<u8>,
+    pub(super) outcome: Outcome,
 }
 
 /// What the handler had to add.
@@ -143,6 +151,12 @@ impl Known {
 
         let request = match &state.payload {
             Payload::Nothing => None,
+            // What did not fit its type may hold the type's secrets anywhere.
+            Payload::Body(body)
+                if state.is_refused && shapes(self.reads, Part::Body).any(Shape::holds_secrets) =>
+            {
+                findings.json(body.left_out("/request"))
+            }
             Payload::Body(body) => {
                 findings.json(body.redacted(redactor, "/request", shapes(self.reads, Part::Body)))
             }
@@ -206,16 +220,16 @@ impl Known {
 impl Stage {
     /// Notes that the record is in Postgres. If the end was told meanwhile, Postgres
     /// passes over what was told.
-    pub(super) fn commit(&mut self, record: Vec<u8>) {
+    pub(super) fn commit(&mut self, committed: Committed) {
         if matches!(self, Self::UnderWay) {
-            *self = Self::Committed(record);
+            *self = Self::Committed(committed);
         }
     }
 
     /// Ends the attempt, and gives the record that is in Postgres already, if one is.
-    pub(super) fn end(&mut self) -> Option<Vec<u8>> {
+    pub(super) fn end(&mut self) -> Option<Committed> {
         match mem::replace(self, Self::Ended) {
-            Self::Committed(record) => Some(record),
+            Self::Committed(committed) => Some(committed),
             Self::UnderWay | Self::Ended => None,
         }
     }

@@ -35,6 +35,7 @@ mod body;
 mod call;
 mod identity;
 mod known;
+pub(crate) mod pattern;
 mod request;
 pub mod request_id;
 mod response;

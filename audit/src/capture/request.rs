@@ -5,9 +5,31 @@ use actix_web::http::header::USER_AGENT;
 
 use super::argument::{Part, Reads};
 use super::known::{Findings, redact_by, shapes};
+use super::pattern::{Piece, pieces};
 use super::request_id::{RequestId, trace_id};
 use crate::record::{Client, Http};
+use crate::redact::shape::Shape;
 use crate::redact::{REDACTED, Redactor};
+
+/// The path without those of its parameters that are secret by their name or type, if
+/// there are any.
+fn without_secrets(request: &HttpRequest, redactor: &Redactor, reads: &[Reads]) -> Option<String> {
+    let is_secret = |name: &str| {
+        redactor.treats_field(name, &Shape::Open)
+            || shapes(reads, Part::Path).any(|shape| redactor.treats_field(name, shape))
+    };
+    let values = request.match_info();
+    if !values.iter().any(|(name, _)| is_secret(name)) {
+        return None;
+    }
+    let pattern = request.match_pattern()?;
+    let shown = pieces(&pattern).into_iter().map(|piece| match piece {
+        Piece::Text(text) => text,
+        Piece::Parameter(name) if is_secret(&name) => REDACTED.to_owned(),
+        Piece::Parameter(name) => values.get(&name).unwrap_or_default().to_owned(),
+    });
+    Some(shown.collect())
+}
 
 /// Taken from a request when the attempt begins, once for the intent and the record.
 pub(super) struct RequestPart {
@@ -28,6 +50,9 @@ impl RequestPart {
             findings.redacted.push("/http/path".to_owned());
             // The pattern says where it went, without what was in its place.
             route.clone().unwrap_or_else(|| REDACTED.to_owned())
+        } else if let Some(path) = without_secrets(request, redactor, reads) {
+            findings.redacted.push("/http/path".to_owned());
+            findings.text(redactor.text("/http/path", &path))
         } else {
             findings.text(redactor.text("/http/path", request.path()))
         };

@@ -144,8 +144,9 @@ impl Task {
             return Err(give_up(attempt));
         }
         let scope = attempt.scope();
-        let work = AssertUnwindSafe(work(scope.clone())).catch_unwind();
-        let result = match scope.hold(work).await {
+        let work = async { work(scope.clone()).await };
+        let work = AssertUnwindSafe(work).catch_unwind();
+        let result = match scope.clone().hold(work).await {
             Ok(result) => result,
             Err(panic) => {
                 let _ = panicked(&mut attempt).confirmed().await;

@@ -20,7 +20,7 @@ use diesel::pg::PgConnection;
 use diesel::result::Error as DieselError;
 
 use super::attempt::overrule;
-use super::known::{End, Stage};
+use super::known::{Committed, End, Stage};
 use super::scope::AuditScope;
 use crate::journal::{Durability, fault_point};
 use crate::postgres::{Rejection, insert_within};
@@ -34,7 +34,7 @@ pub enum TransactionError {
         "the attempt has committed a transaction already: put all changes of one attempt into one transaction"
     )]
     AlreadyCommitted,
-    /// The client went away, and so it is told.
+    /// The client went away and that was told, or another thread was first.
     #[error("the attempt has ended meanwhile, so its change was undone")]
     Ended,
     /// The record cannot be written.
@@ -93,25 +93,36 @@ impl AuditScope {
     {
         let known = &self.known;
         if known.durability != Durability::Transaction {
-            return connection.transaction(work);
+            let changes = self.changes();
+            let result = connection.transaction(work);
+            if result.is_err() {
+                self.undo_changes(changes);
+            }
+            return result;
         }
         if known.audit.has_store() && is_in_transaction(connection)? {
             return Err(DieselError::AlreadyInTransaction.into());
         }
-        let mut committed = Vec::new();
+        let changes = self.changes();
+        let mut inserted = None;
         let result = connection.transaction(|connection| {
             let result = work(connection)?;
-            committed = self.insert(connection)?;
+            inserted = Some(self.insert(connection)?);
             fault_point("inserted");
             Ok::<T, E>(result)
-        })?;
-        fault_point("committed");
-        known.lock().stage.commit(committed);
-        Ok(result)
+        });
+        match (&result, inserted) {
+            (Ok(_), Some(committed)) => {
+                fault_point("committed");
+                known.lock().stage.commit(committed);
+            }
+            _ => self.undo_changes(changes),
+        }
+        result
     }
 
     /// Inserts the record of a success, and gives its bytes.
-    fn insert(&self, connection: &mut PgConnection) -> Result<Vec<u8>, DieselError> {
+    fn insert(&self, connection: &mut PgConnection) -> Result<Committed, DieselError> {
         let known = &self.known;
         let state = known.lock();
         match state.stage {
@@ -122,6 +133,7 @@ impl AuditScope {
         let mut end = End::with(Outcome::Success, None);
         end.status = state.said.status;
         overrule(&state, &mut end);
+        let outcome = end.outcome;
         let record = known.record(&state, end);
         drop(state);
         let bytes = known
@@ -133,7 +145,32 @@ impl AuditScope {
         {
             return Err(TransactionError::Ended.into());
         }
-        Ok(bytes)
+        Ok(Committed {
+            record: bytes,
+            outcome,
+        })
+    }
+
+    /// How many changes have been told.
+    fn changes(&self) -> usize {
+        self.known.lock().said.changes.len()
+    }
+
+    /// Forgets changes that a transaction has undone, so that none is told that was
+    /// not made.
+    fn undo_changes(&self, told_before: usize) {
+        let said = &mut self.known.lock().said;
+        said.changes.truncate(told_before);
+        let is_left = |path: &str| {
+            let number = path
+                .strip_prefix("/changes/")
+                .and_then(|path| path.split('/').next());
+            number
+                .and_then(|number| number.parse().ok())
+                .is_none_or(|number: usize| number < told_before)
+        };
+        said.findings.redacted.retain(|path| is_left(path));
+        said.findings.truncated.retain(|cut| is_left(&cut.path));
     }
 }
 

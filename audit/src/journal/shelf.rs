@@ -199,6 +199,11 @@ impl Shelf {
     pub(super) fn publish(&self, written: Written) {
         let mut state = self.lock();
         if let Some(segment) = state.segment(written.segment) {
+            // What holds no record needs no reader, and wakes none. One that reads
+            // meanwhile is behind the old end, and comes to the new one by itself.
+            if written.records == 0 && segment.read_to == segment.end {
+                segment.read_to = written.end;
+            }
             segment.end = written.end;
             segment.unread += written.records;
             segment.open_intents += written.opened;

@@ -118,6 +118,30 @@ fn texts(delivered: Vec<(Uuid, String)>) -> Vec<String> {
     delivered.into_iter().map(|(_, text)| text).collect()
 }
 
+#[test]
+fn what_postgres_has_already_needs_no_writer_to_be_removed() {
+    let mut process = Process::start(&FakeDisk::default());
+    for number in 0..1_000 {
+        let text = "u".repeat(1_000);
+        assert!(process.append(id(number), Kind::Intent, &text));
+        assert!(process.append(id(number), Kind::Settled, ""));
+        process.pass(Duration::from_millis(100));
+    }
+    assert_eq!(process.disk.names().len(), 1);
+    assert!(process.room.reserve().is_ok());
+
+    // Nor to be trusted again, once a sync has failed.
+    process.append(id(1_000), Kind::Intent, "unknown");
+    process.append(id(1_000), Kind::Settled, "");
+    process.disk.arm(Operation::Sync, Fault::Error);
+    process.sync_in_background();
+    assert_eq!(process.room.reserve().err(), Some(Refusal::Impaired));
+    for _ in 0..4 {
+        process.pass(Duration::from_secs(6));
+    }
+    assert!(process.room.reserve().is_ok());
+}
+
 /// Fills segments with numbered records.
 fn fill(process: &mut Process, records: u64) {
     for number in 0..records {

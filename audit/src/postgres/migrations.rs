@@ -1,7 +1,10 @@
 //! Bringing a database up to date.
 
+use std::collections::HashSet;
+
 use diesel::connection::SimpleConnection as _;
-use diesel::pg::PgConnection;
+use diesel::migration::{Migration, MigrationSource as _};
+use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
 
@@ -22,6 +25,13 @@ pub enum MigrateError {
     /// There was no connection.
     #[error("cannot connect to Postgres: {0}")]
     Connect(#[from] ConnectionError),
+    /// The service has a migration of a version that is the audit trail's own. One of
+    /// the two would count as applied, and be passed over.
+    #[error("version {version} is one of the audit trail's own migrations: give yours another")]
+    SameVersion {
+        /// Which version.
+        version: String,
+    },
     /// A migration failed; those before it stay applied.
     #[error("a migration failed: {0}")]
     Migration(Box<dyn std::error::Error + Send + Sync>),
@@ -39,12 +49,15 @@ pub enum MigrateError {
 /// it runs. It blocks.
 ///
 /// Both share Diesel's table of versions, so the versions of the service's own
-/// migrations must differ from those of the audit trail.
+/// migrations must differ from those of the audit trail, which is checked.
 ///
 /// # Errors
 ///
 /// When the database cannot be reached or refuses a statement.
 pub fn migrate(url: &str, own: Option<EmbeddedMigrations>) -> Result<(), MigrateError> {
+    if let Some(own) = &own {
+        refuse_same_versions(own)?;
+    }
     let mut connection = PgConnection::establish(&bounded_url(url, "audit-migrations"))?;
     // The lock belongs to the session, so it goes with the connection, whatever
     // happens in between.
@@ -57,6 +70,25 @@ pub fn migrate(url: &str, own: Option<EmbeddedMigrations>) -> Result<(), Migrate
     ))?;
     warn_of_default_partition(&mut connection)?;
     Ok(())
+}
+
+fn refuse_same_versions(own: &EmbeddedMigrations) -> Result<(), MigrateError> {
+    let versions = |source: &EmbeddedMigrations| -> Result<HashSet<String>, MigrateError> {
+        let migrations: Vec<Box<dyn Migration<Pg>>> =
+            source.migrations().map_err(MigrateError::Migration)?;
+        let versions = migrations
+            .iter()
+            .map(|migration| migration.name().version().to_string());
+        Ok(versions.collect())
+    };
+    let taken = versions(&AUDIT)?;
+    match versions(own)?
+        .into_iter()
+        .find(|version| taken.contains(version))
+    {
+        Some(version) => Err(MigrateError::SameVersion { version }),
+        None => Ok(()),
+    }
 }
 
 fn run(connection: &mut PgConnection, source: EmbeddedMigrations) -> Result<(), MigrateError> {
@@ -85,4 +117,16 @@ fn warn_of_default_partition(connection: &mut PgConnection) -> QueryResult<()> {
 #[diesel::declare_sql_function]
 extern "SQL" {
     fn pg_advisory_lock(key: diesel::sql_types::BigInt);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_of_the_audit_trails_own_is_refused_before_anything_is_touched() {
+        let refused = migrate("postgresql:///nowhere?host=/nonexistent", Some(AUDIT));
+        let message = refused.unwrap_err().to_string();
+        assert!(message.contains("give yours another"), "{message}");
+    }
 }

@@ -22,11 +22,15 @@
 //! see that it changed. Where the type takes arrays anyway, as in
 //! "one or many", that goes for all items but objects, which are then much more
 //! likely to be one of the many.
+//!
+//! What does not fit the type is followed as if it did: a list where one value is
+//! expected, one value where a list is, a name in another case. The service refuses
+//! it, but it was sent, and is recorded.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::events::Container;
-use super::shape::{Nested, Shape, Treatment};
+use super::shape::{Member, Nested, Shape, Treatment};
 
 /// How many shapes may apply to one value. A description with more of them is one
 /// that is made up as it goes, and what it describes is hidden.
@@ -95,10 +99,18 @@ impl Follow {
         }
         self.enter(|shape, found| match shape {
             Shape::Object(members) => {
-                let named = members.iter().filter(|member| member.names.contains(&name));
-                found.extend(named.map(|member| (member.shape)()));
+                found.extend(called(members, name));
             }
-            Shape::Each(inner) => found.push(inner()),
+            Shape::Each(inner) => {
+                let inner = inner();
+                found.push(inner);
+                // One that was sent where a list of them is expected.
+                for part in unite(&[inner], Lists::Passed).parts {
+                    if let Shape::Object(members) = part {
+                        found.extend(called(members, name));
+                    }
+                }
+            }
             _ => {}
         })
     }
@@ -125,8 +137,14 @@ impl Follow {
         let treatment = self.enter(|shape, found| match shape {
             Shape::Each(inner) => found.push(inner()),
             Shape::Tuple(items) => found.extend(items.get(item).map(|inner| inner())),
-            Shape::Object(members) if !is_one_of_many => {
-                found.extend(members.iter().map(|member| (member.shape)()));
+            Shape::Object(members) => {
+                // A list of them that was sent where one is expected.
+                if is_object {
+                    found.push(shape);
+                }
+                if !is_one_of_many {
+                    found.extend(members.iter().map(|member| (member.shape)()));
+                }
             }
             _ => {}
         });
@@ -285,6 +303,30 @@ fn unite(shapes: &[&'static Shape], lists: Lists) -> Union {
     union
 }
 
+/// The members of this name. What the type's own reader would not take for it, because
+/// it is written in another case, was still meant by whoever sent it.
+fn called(members: &'static [Member], name: &str) -> impl Iterator<Item = &'static Shape> {
+    let named = members.iter().filter(move |member| {
+        let is_called = |known: &&str| *known == name || is_spelled_like(known, name);
+        member.names.iter().any(is_called)
+    });
+    named.map(|member| (member.shape)())
+}
+
+/// Whether two names differ in case and separators alone.
+fn is_spelled_like(known: &str, name: &str) -> bool {
+    let letters = |name: &str| {
+        let letters = name.chars().filter(|letter| letter.is_alphanumeric());
+        letters.flat_map(char::to_lowercase).collect::<String>()
+    };
+    // Most names differ in their first letters already.
+    let first = |name: &str| {
+        let first = name.chars().find(|letter| letter.is_alphanumeric());
+        first.map(|letter| letter.to_lowercase().next())
+    };
+    first(known).is_some() && first(known) == first(name) && letters(known) == letters(name)
+}
+
 fn address(shape: &Shape) -> usize {
     std::ptr::from_ref(shape).addr()
 }
@@ -437,14 +479,14 @@ mod tests {
     }
 
     #[test]
-    fn names_of_members_are_compared_exactly_with_their_escapes_resolved() {
+    fn names_of_members_are_compared_without_case_separators_and_escapes() {
         static RENAMED: Shape = Shape::Object(&[member(&["aB", "ab-é/"], SECRET)]);
         let text =
-            r#"{"aB":1,"\u0061\u0042":2,"ab-\u00e9\/":3,"ab":4,"AB":5,"aB ":6,"aB\u0000":7}"#;
+            r#"{"aB":1,"\u0061\u0042":2,"ab-\u00e9\/":3,"ab":4,"AB":5,"a_b":6,"abc":7,"b":8,"":9}"#;
         assert_eq!(
             shown(text, &RENAMED),
             "{\"aB\":\"[REDACTED]\",\"\\u0061\\u0042\":\"[REDACTED]\",\"ab-\\u00e9\\/\":\"[REDACTED]\",\
-             \"ab\":4,\"AB\":5,\"aB \":6,\"aB\u{fffd}\":7}"
+             \"ab\":\"[REDACTED]\",\"AB\":\"[REDACTED]\",\"a_b\":\"[REDACTED]\",\"abc\":7,\"b\":8,\"\":9}"
         );
     }
 
@@ -464,7 +506,8 @@ mod tests {
             ),
             (
                 r#"{"each":{"a":{"a":1},"x":{"a":2}}}"#,
-                r#"{"each":{"a":{"a":"[REDACTED]"},"x":{"a":"[REDACTED]"}}}"#,
+                // A map, or one that was sent in the place of a list of them.
+                r#"{"each":{"a":"[REDACTED]","x":{"a":"[REDACTED]"}}}"#,
             ),
             (r#"[{"pair":[1,2,3]}]"#, r#"[{"pair":[1,"[REDACTED]",3]}]"#),
             (

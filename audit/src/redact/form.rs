@@ -596,10 +596,10 @@ mod tests {
                 "x=1&iban=DE89370400440532013000&email=a+b%40c&hint=2&amount=3&answers=4&answers=5&Amount=6",
             );
             let expected = format!(
-                r#"{{"x":"1","iban":"****3000","email":"{hash}","amount":"[REDACTED]","answers":"[REDACTED]","Amount":"6"}}"#
+                r#"{{"x":"1","iban":"****3000","email":"{hash}","amount":"[REDACTED]","answers":"[REDACTED]","Amount":"[REDACTED]"}}"#
             );
             assert_eq!(found.text, expected);
-            let places = ["iban", "email", "hint", "amount", "answers"];
+            let places = ["iban", "email", "hint", "amount", "answers", "Amount"];
             assert_eq!(
                 found.redacted,
                 places.map(|name| format!("/request/{name}"))

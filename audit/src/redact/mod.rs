@@ -263,6 +263,11 @@ impl Redactor {
         shorten(string, self.limits.string_bytes, place, report)
     }
 
+    /// Whether a field of this name is hidden or treated, in something flat like a path.
+    pub(crate) fn treats_field(&self, name: &str, shape: &'static Shape) -> bool {
+        self.names.hides(name) || follow::Follow::fields(shape).field(name).is_some()
+    }
+
     /// What a record shows of a string, or of a number's text, that is treated in
     /// this way; `None` if only that there is one.
     fn glimpse(&self, text: &str, treatment: Treatment) -> Option<String> {

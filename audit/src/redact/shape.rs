@@ -10,6 +10,8 @@
 //! A description adds to the rules about names and never takes from them: what
 //! either of them hides is hidden.
 
+use std::collections::BTreeSet;
+
 /// How the JSON of a type is built, as far as its secrets are concerned.
 #[derive(Clone, Copy, Debug)]
 pub enum Shape {
@@ -28,6 +30,34 @@ pub enum Shape {
     AllOf(&'static [Nested]),
     /// The value as a whole is treated in this way.
     Treated(Treatment),
+}
+
+impl Shape {
+    /// Whether anything in it is treated, at any depth. A type may hold itself, so
+    /// every shape is looked at once; of one that never ends it is assumed.
+    pub(crate) fn holds_secrets(&'static self) -> bool {
+        const SHAPES_MAX: usize = 4096;
+        let mut seen = BTreeSet::new();
+        let mut left = vec![self];
+        while let Some(shape) = left.pop() {
+            if !seen.insert(std::ptr::from_ref(shape).addr()) {
+                continue;
+            }
+            if seen.len() > SHAPES_MAX {
+                return true;
+            }
+            match shape {
+                Self::Treated(_) => return true,
+                Self::Open => {}
+                Self::Object(members) => left.extend(members.iter().map(|member| (member.shape)())),
+                Self::Tuple(nested) | Self::AllOf(nested) => {
+                    left.extend(nested.iter().map(|shape| shape()));
+                }
+                Self::Each(nested) => left.push(nested()),
+            }
+        }
+        false
+    }
 }
 
 /// The shape of something within another shape. A function rather than a

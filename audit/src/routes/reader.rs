@@ -1,8 +1,9 @@
 //! Who may read the trail.
 
+use std::future::{Ready, ready};
+
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
-use futures_util::future::LocalBoxFuture;
 
 use crate::problem::{FORBIDDEN, Problem};
 use crate::record::Actor;
@@ -16,12 +17,11 @@ pub(super) struct Reader;
 
 impl FromRequest for Reader {
     type Error = Problem;
-    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+    type Future = Ready<Result<Self, Problem>>;
 
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let actor = Actor::from_request(request, payload);
-        Box::pin(async move {
-            if actor.await?.has_any_role(&READER_ROLES) {
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Actor::of(request).and_then(|actor| {
+            if actor.has_any_role(&READER_ROLES) {
                 Ok(Self)
             } else {
                 Err(Problem::new(
@@ -29,6 +29,6 @@ impl FromRequest for Reader {
                     "Reading the audit trail takes the role `auditor` or `admin`.",
                 ))
             }
-        })
+        }))
     }
 }

@@ -12,12 +12,15 @@ use std::sync::atomic::Ordering;
 
 use actix_web::dev::{ResourceDef, Service, ServiceResponse};
 use actix_web::http::{Method, StatusCode};
-use actix_web::introspection::{IntrospectionNode, IntrospectionTree, ResourceType};
+use actix_web::introspection::{
+    GuardDetailReport, GuardReport, IntrospectionNode, IntrospectionTree, ResourceType,
+};
 use actix_web::test::TestRequest;
 use actix_web::web::Data;
 use actix_web::{Error, HttpRequest, HttpResponse};
 
 use super::Recorder;
+use crate::capture::pattern::{Piece, pieces};
 use crate::handle::Audit;
 
 /// Methods that change something (RFC 9110, section 9.2.1, and RFC 5789). Others
@@ -34,6 +37,8 @@ const SAMPLES: [&str; 6] = [
 ];
 /// The most combinations of them that are tried for one path.
 const COMBINATIONS: usize = 4_096;
+/// The most paths that are called for one route: others may stand before it.
+const PATHS: usize = 6;
 
 /// Left in the response by an audited handler that is surveyed.
 #[derive(Clone, Copy)]
@@ -82,12 +87,29 @@ pub(crate) fn surveyed(request: &HttpRequest, action: &'static str) -> Option<Ht
 /// ```
 ///
 /// Audited handlers do not run, exempt ones are not called, but one that was
-/// forgotten runs once, with an empty request from nobody.
+/// forgotten runs a few times, with empty requests from nobody. So does what answers
+/// where there is no route, a `default_service`.
 #[must_use = "nothing is checked until `check` is called"]
 pub struct RouteCoverage {
     exemptions: Vec<Exemption>,
     samples: Vec<(String, String)>,
-    prepare: Box<dyn Fn(TestRequest) -> TestRequest>,
+    prepare: Option<Box<dyn Fn(TestRequest) -> TestRequest>>,
+}
+
+/// A survey under way; it ends even if a forgotten handler panics.
+struct Survey(Audit);
+
+impl Survey {
+    fn of(audit: Audit) -> Self {
+        audit.survey().store(true, Ordering::Relaxed);
+        Self(audit)
+    }
+}
+
+impl Drop for Survey {
+    fn drop(&mut self) {
+        self.0.survey().store(false, Ordering::Relaxed);
+    }
 }
 
 struct Exemption {
@@ -119,7 +141,7 @@ impl RouteCoverage {
         Self {
             exemptions: Vec::new(),
             samples: Vec::new(),
-            prepare: Box::new(|request| request),
+            prepare: None,
         }
     }
 
@@ -143,7 +165,7 @@ impl RouteCoverage {
 
     /// Prepares every request, for apps whose guards or middleware ask for a header.
     pub fn request(mut self, prepare: impl Fn(TestRequest) -> TestRequest + 'static) -> Self {
-        self.prepare = Box::new(prepare);
+        self.prepare = Some(Box::new(prepare));
         self
     }
 
@@ -158,10 +180,9 @@ impl RouteCoverage {
     where
         S: Service<actix_http::Request, Response = ServiceResponse<B>, Error = Error>,
     {
-        let audit = recorder.audit();
-        audit.survey().store(true, Ordering::Relaxed);
+        let survey = Survey::of(recorder.audit());
         let found = self.survey(app).await;
-        audit.survey().store(false, Ordering::Relaxed);
+        drop(survey);
         assert!(found.faults.is_empty(), "{found}");
         found.audited.into_iter().collect()
     }
@@ -173,11 +194,11 @@ impl RouteCoverage {
         let mut found = Found::default();
         let mut routes = Vec::new();
         match self.tree(app).await {
-            Some(tree) => collect(&tree.root, &mut routes),
+            Some(tree) => collect(&tree.root, false, &mut routes),
             None => found.fault("the app does not tell its routes: give `check` an app that was made by `init_service`"),
         }
         for route in &routes {
-            self.survey_route(app, route, &mut found).await;
+            self.survey_route(app, route, &routes, &mut found).await;
         }
         for exemption in &self.exemptions {
             if exemption.reason.is_empty() {
@@ -197,7 +218,7 @@ impl RouteCoverage {
     where
         S: Service<actix_http::Request, Response = ServiceResponse<B>, Error = Error>,
     {
-        let request = (self.prepare)(TestRequest::get().uri("/route-coverage-asks-for-the-routes"));
+        let request = self.prepared(TestRequest::get().uri("/route-coverage-asks-for-the-routes"));
         let response = app.call(request.to_request()).await.ok()?;
         response
             .request()
@@ -205,59 +226,97 @@ impl RouteCoverage {
             .cloned()
     }
 
-    async fn survey_route<S, B>(&self, app: &S, route: &Route, found: &mut Found)
+    async fn survey_route<S, B>(&self, app: &S, route: &Route, routes: &[Route], found: &mut Found)
     where
         S: Service<actix_http::Request, Response = ServiceResponse<B>, Error = Error>,
     {
         let methods = route.methods.iter().filter(|method| !method.is_safe());
         let methods: BTreeSet<String> = methods.chain(&MUTATING).map(Method::to_string).collect();
-        for method in methods {
-            if self
-                .exemptions
+        let is_exempt = |method: &str| {
+            self.exemptions
                 .iter()
-                .any(|exemption| exemption.covers(&method, &route.path))
-            {
-                continue;
+                .any(|exemption| exemption.covers(method, &route.path))
+        };
+        let mut is_reached = false;
+        for method in methods.iter().filter(|method| !is_exempt(method)) {
+            let mut answers = Vec::new();
+            for path in self.paths(route) {
+                let is_spared = routes.iter().any(|other| {
+                    let is_another = other.path != route.path && !other.is_scope;
+                    let mut exempt = self.exemptions.iter();
+                    let is_exempt = exempt.any(|exempt| exempt.covers(method, &other.path));
+                    is_another && (route.is_scope || is_exempt) && other.matches(&path)
+                });
+                if is_spared {
+                    continue;
+                }
+                answers.extend(self.call(app, method, &path, route).await);
             }
             let is_named = route.methods.iter().any(|named| named.as_str() == method);
-            let Some(paths) = self.paths(route) else {
-                if is_named || route.methods.is_empty() {
-                    found.fault(format!(
-                        "{method} {}: no path is known that fits: give one, `.sample({:?}, \"…\")`",
-                        route.path, route.path
-                    ));
-                }
-                continue;
-            };
-            let mut answers = Vec::new();
-            for path in paths {
-                let request =
-                    TestRequest::with_uri(&path).method(method.parse().unwrap_or(Method::POST));
-                answers.push(match app.call((self.prepare)(request).to_request()).await {
-                    Ok(response) => {
-                        Answer::of(response.response().extensions().get(), response.status())
-                    }
-                    Err(error) => Answer::of(None, error.as_response_error().status_code()),
-                });
-            }
-            judge(&method, &route.path, is_named, &answers, found);
+            is_reached |= judge(method, &route.path, is_named, &answers, found);
+        }
+        // One that names no method takes them all, or hides them behind guards.
+        let takes_all = route.methods.is_empty() && !route.is_scope;
+        if takes_all && !is_reached && methods.iter().any(|method| !is_exempt(method)) {
+            found.not_reached("no method of", &route.path, None);
+        }
+        if route.has_guards
+            && self.prepare.is_none()
+            && methods.iter().any(|method| !is_exempt(method))
+        {
+            found.fault(format!(
+                "{} has guards, behind which there may be other handlers: say what they ask for, \
+                 `.request(…)`, or exempt it",
+                route.path
+            ));
         }
     }
 
-    /// Paths that lead to a route.
-    fn paths(&self, route: &Route) -> Option<Vec<String>> {
-        if let Some((_, path)) = self.samples.iter().find(|(known, _)| *known == route.path) {
-            return Some(vec![path.clone()]);
+    /// Calls a path, if it leads to this route and no other.
+    async fn call<S, B>(&self, app: &S, method: &str, path: &str, route: &Route) -> Option<Answer>
+    where
+        S: Service<actix_http::Request, Response = ServiceResponse<B>, Error = Error>,
+    {
+        let request = TestRequest::with_uri(path).method(method.parse().ok()?);
+        let response = match app.call(self.prepared(request).to_request()).await {
+            Ok(response) => response,
+            Err(error) => {
+                return Some(Answer::of(None, error.as_response_error().status_code()));
+            }
+        };
+        let led_to = response.request().match_pattern();
+        let is_other = led_to.is_some_and(|led_to| without_slash(&led_to) != route.path);
+        let surveyed = response.response().extensions().get().copied();
+        (!is_other).then(|| Answer::of(surveyed.as_ref(), response.status()))
+    }
+
+    fn prepared(&self, request: TestRequest) -> TestRequest {
+        match &self.prepare {
+            Some(prepare) => prepare(request),
+            None => request,
         }
-        let path = fill(&route.path)?;
+    }
+
+    /// Paths that may lead to a route.
+    fn paths(&self, route: &Route) -> Vec<String> {
+        let given = self
+            .samples
+            .iter()
+            .filter(|(known, _)| *known == route.path);
+        let given: Vec<String> = given.map(|(_, path)| path.clone()).collect();
+        if !given.is_empty() {
+            return given;
+        }
         let mut paths = Vec::new();
-        if route.without_slash || path == "/" {
-            paths.push(path.clone());
+        for path in fill(&route.path) {
+            if route.without_slash || path == "/" {
+                paths.push(path.clone());
+            }
+            if route.with_slash && path != "/" {
+                paths.push(format!("{path}/"));
+            }
         }
-        if route.with_slash && path != "/" {
-            paths.push(format!("{path}/"));
-        }
-        Some(paths)
+        paths
     }
 }
 
@@ -273,7 +332,7 @@ impl fmt::Display for Exemption {
     }
 }
 
-/// What is known of one route.
+/// What is known of one route, or of what answers where a scope has none.
 struct Route {
     path: String,
     /// Methods it names; none if it takes them all, or if they hide in guards.
@@ -281,25 +340,56 @@ struct Route {
     /// Whether its patterns end in a slash, and whether they do not.
     with_slash: bool,
     without_slash: bool,
+    /// Whether it, or a scope around it, asks for more than a method.
+    has_guards: bool,
+    is_scope: bool,
 }
 
-fn collect(node: &IntrospectionNode, routes: &mut Vec<Route>) {
-    if matches!(node.kind, ResourceType::Resource) {
-        let ends = |slash: bool| {
-            node.patterns
-                .iter()
-                .any(|pattern| pattern.ends_with('/') == slash)
-        };
-        routes.push(Route {
-            path: without_slash(&node.full_path).to_owned(),
+impl Route {
+    fn matches(&self, path: &str) -> bool {
+        ResourceDef::new(self.path.as_str()).is_match(without_slash(path))
+    }
+}
+
+/// A path that no route of an app or a scope matches, so that its default answers.
+const NOWHERE: &str = "route-coverage-asks-for-the-default";
+
+fn collect(node: &IntrospectionNode, is_guarded: bool, routes: &mut Vec<Route>) {
+    let has_guards = is_guarded || node.guard_details.iter().any(asks_for_more_than_a_method);
+    let path = without_slash(&node.full_path);
+    let is_scope = !matches!(node.kind, ResourceType::Resource);
+    let ends = |slash: bool| {
+        let mut patterns = node.patterns.iter();
+        patterns.any(|pattern| pattern.ends_with('/') == slash)
+    };
+    routes.push(if is_scope {
+        Route {
+            path: format!("{}/{NOWHERE}", path.trim_end_matches('/')),
+            methods: Vec::new(),
+            with_slash: false,
+            without_slash: true,
+            has_guards,
+            is_scope,
+        }
+    } else {
+        Route {
+            path: path.to_owned(),
             methods: node.methods.clone(),
             with_slash: ends(true),
             without_slash: ends(false) || node.patterns.is_empty(),
-        });
-    }
+            has_guards,
+            is_scope,
+        }
+    });
     for child in &node.children {
-        collect(child, routes);
+        collect(child, has_guards, routes);
     }
+}
+
+fn asks_for_more_than_a_method(guard: &GuardReport) -> bool {
+    let is_method =
+        |detail: &GuardDetailReport| matches!(detail, GuardDetailReport::HttpMethods { .. });
+    guard.details.is_empty() || !guard.details.iter().all(is_method)
 }
 
 /// What one call came to.
@@ -325,7 +415,8 @@ impl Answer {
     }
 }
 
-fn judge(method: &str, route: &str, is_named: bool, answers: &[Answer], found: &mut Found) {
+/// Whether the route was reached at all.
+fn judge(method: &str, route: &str, is_named: bool, answers: &[Answer], found: &mut Found) -> bool {
     let mut is_audited = false;
     let mut status = None;
     for answer in answers {
@@ -345,17 +436,14 @@ fn judge(method: &str, route: &str, is_named: bool, answers: &[Answer], found: &
                      or say why not, `.exempt({method:?}, {route:?}, \"…\")`",
                     other.as_u16()
                 ));
-                return;
+                return true;
             }
         }
     }
     if is_named && !is_audited {
-        found.fault(format!(
-            "{method} {route} was not reached{}: say what its guards ask for, `.request(…)`, \
-             or a path that leads there, `.sample({route:?}, \"…\")`",
-            status.map_or_else(String::new, |status| format!(" ({})", status.as_u16()))
-        ));
+        found.not_reached(method, route, status);
     }
+    is_audited || is_named
 }
 
 #[derive(Default)]
@@ -367,6 +455,14 @@ struct Found {
 impl Found {
     fn fault(&mut self, fault: impl Into<String>) {
         self.faults.push(fault.into());
+    }
+
+    fn not_reached(&mut self, method: &str, route: &str, status: Option<StatusCode>) {
+        let status = status.map_or_else(String::new, |status| format!(" ({})", status.as_u16()));
+        self.fault(format!(
+            "{method} {route} was not reached{status}: say what its guards ask for, `.request(…)`, \
+             or a path that leads there, `.sample({route:?}, \"…\")`"
+        ));
     }
 }
 
@@ -390,59 +486,32 @@ fn without_slash(path: &str) -> &str {
     }
 }
 
-/// A path that a pattern matches, if one of the samples fits each of its
-/// parameters.
-fn fill(pattern: &str) -> Option<String> {
+/// Paths that a pattern matches, with the samples in the place of its parameters.
+fn fill(pattern: &str) -> Vec<String> {
     let pieces = pieces(pattern);
-    let parameters = pieces.iter().filter(|piece| piece.is_none()).count();
+    let is_parameter = |piece: &&Piece| matches!(piece, Piece::Parameter(_));
+    let parameters = pieces.iter().filter(is_parameter).count();
     let resource = ResourceDef::new(pattern);
-    let combinations = SAMPLES.len().checked_pow(u32::try_from(parameters).ok()?)?;
-    (0..combinations.min(COMBINATIONS)).find_map(|combination| {
+    let combinations = u32::try_from(parameters)
+        .ok()
+        .and_then(|parameters| SAMPLES.len().checked_pow(parameters));
+    let combinations = combinations.unwrap_or(COMBINATIONS).min(COMBINATIONS);
+    let paths = (0..combinations).map(|combination| {
         let mut rest = combination;
-        let mut path = String::new();
-        for piece in &pieces {
-            match piece {
-                Some(text) => path.push_str(text),
-                None => {
-                    path.push_str(SAMPLES.get(rest % SAMPLES.len())?);
-                    rest /= SAMPLES.len();
-                }
+        let pieces = pieces.iter().map(|piece| match piece {
+            Piece::Text(text) => text.as_str(),
+            Piece::Parameter(_) => {
+                let sample = SAMPLES.get(rest % SAMPLES.len()).copied();
+                rest /= SAMPLES.len();
+                sample.unwrap_or_default()
             }
-        }
-        resource.is_match(&path).then_some(path)
-    })
-}
-
-/// A pattern in pieces: texts, and `None` for each parameter. A parameter's regular
-/// expression may hold braces itself.
-fn pieces(pattern: &str) -> Vec<Option<String>> {
-    let mut pieces = vec![Some(String::new())];
-    let mut depth = 0_usize;
-    for character in pattern.chars() {
-        match character {
-            '{' => {
-                if depth == 0 {
-                    pieces.push(None);
-                }
-                depth += 1;
-            }
-            '}' => {
-                depth = depth.saturating_sub(1);
-                if depth == 0 {
-                    pieces.push(Some(String::new()));
-                }
-            }
-            // `{tail}*` is the old way to write `{tail:.*}`.
-            '*' if depth == 0 => {}
-            other if depth == 0 => {
-                if let Some(Some(text)) = pieces.last_mut() {
-                    text.push(other);
-                }
-            }
-            _ => {}
-        }
-    }
-    pieces
+        });
+        pieces.collect::<String>()
+    });
+    paths
+        .filter(|path| resource.is_match(path))
+        .take(PATHS)
+        .collect()
 }
 
 impl fmt::Debug for RouteCoverage {
@@ -469,8 +538,8 @@ mod tests {
                 "/files/00000000-0000-4000-8000-000000000000",
             ),
         ] {
-            assert_eq!(fill(pattern).as_deref(), Some(expected), "{pattern}");
+            assert_eq!(fill(pattern).first().unwrap(), expected, "{pattern}");
         }
-        assert_eq!(fill("/{id:only-this}"), None);
+        assert!(fill("/{id:only-this}").is_empty());
     }
 }

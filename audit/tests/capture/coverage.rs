@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use actix_web::dev::Service as _;
-use actix_web::test::init_service;
+use actix_web::test::{TestRequest, init_service};
 use actix_web::web::{self, Json, ServiceConfig};
 use actix_web::{App, HttpResponse, guard};
 use audit::audited;
@@ -160,7 +160,8 @@ async fn routes_behind_guards_middleware_and_narrow_parameters_are_reached_or_re
     let message = survey(RouteCoverage::new(), mount).await.unwrap_err();
     for expected in [
         "POST /guarded was not reached",
-        "PUT /{code:[A-Z]{3}-[0-9]{2}}: no path is known that fits",
+        "PUT /{code:[A-Z]{3}-[0-9]{2}} was not reached",
+        "/guarded has guards, behind which there may be other handlers",
         "POST /walled/in answers 401 without a record",
     ] {
         assert!(message.contains(expected), "{expected} in {message}");
@@ -170,4 +171,79 @@ async fn routes_behind_guards_middleware_and_narrow_parameters_are_reached_or_re
         .sample("/{code:[A-Z]{3}-[0-9]{2}}", "/ABC-12")
         .request(|request| request.insert_header(("x-tenant", "a")));
     assert_eq!(survey(coverage, mount).await.unwrap().len(), 3);
+}
+
+#[actix_web::test]
+async fn handlers_that_stand_behind_audited_ones_are_found() {
+    // Each of these passed once.
+    type Mount = fn(&mut ServiceConfig);
+    let hidden: [(&str, Mount); 6] = [
+        ("POST /items/{slug} answers 200", |config| {
+            config
+                .route("/items/{id:[0-9a-f-]{36}}", web::post().to(covered))
+                .route("/items/{slug}", web::post().to(bare));
+        }),
+        ("/x has guards", |config| {
+            config
+                .service(
+                    web::resource("/x")
+                        .guard(guard::Header("a", "1"))
+                        .post(bare),
+                )
+                .service(web::resource("/x").post(covered));
+        }),
+        ("/x has guards", |config| {
+            config.service(
+                web::resource("/x")
+                    .route(web::post().guard(guard::Header("a", "1")).to(bare))
+                    .route(web::post().to(covered)),
+            );
+        }),
+        ("no method of /x was not reached", |config| {
+            config.service(
+                web::resource("/x").route(web::route().guard(guard::Header("a", "1")).to(bare)),
+            );
+        }),
+        ("answers 200 without a record", |config| {
+            config
+                .service(web::resource("/x").post(covered))
+                .default_service(web::to(bare));
+        }),
+        ("answers 200 without a record", |config| {
+            config.service(
+                web::scope("/proxy")
+                    .service(web::resource("/x").post(covered))
+                    .default_service(web::to(bare)),
+            );
+        }),
+    ];
+    for (expected, mount) in hidden {
+        let message = survey(RouteCoverage::new(), mount).await.unwrap_err();
+        assert!(message.contains(expected), "{expected} in {message}");
+    }
+}
+
+#[actix_web::test]
+async fn a_survey_ends_when_a_forgotten_handler_panics() {
+    async fn panics() -> HttpResponse {
+        panic!("an empty request from nobody")
+    }
+
+    let recorder = Recorder::default();
+    let app = App::new()
+        .app_data(recorder.audit())
+        .route("/forgotten", web::post().to(panics))
+        .route("/null", web::post().to(null));
+    let app = init_service(app).await;
+    let check = RouteCoverage::new();
+    let check = AssertUnwindSafe(check.check(&recorder, &app)).catch_unwind();
+    assert!(check.await.is_err());
+    let request = TestRequest::post().uri("/null").to_request();
+    assert_eq!(app.call(request).await.unwrap().status(), 200);
+    recorder.only("null").succeeded();
+}
+
+#[audited(action = "null")]
+async fn null() -> HttpResponse {
+    HttpResponse::Ok().finish()
 }

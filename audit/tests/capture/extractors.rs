@@ -9,7 +9,7 @@ use actix_web::web::{
     self, Bytes, Data, Either, Form, Header, Json, Path, Payload, Query, ReqData,
 };
 use actix_web::{Error, HttpRequest, HttpResponse, Responder, ResponseError, error};
-use audit::{Actor, Audit, AuditScope, RequestId, audited};
+use audit::{Actor, Audit, AuditScope, Auditable, RequestId, audited};
 use futures_util::{StreamExt as _, stream};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -117,7 +117,7 @@ async fn generic_handlers_are_recorded_for_each_of_their_types() {
     async fn sell<S, T, const LIMIT: usize>(thing: Json<T>) -> impl Responder
     where
         S: Shop,
-        T: serde::de::DeserializeOwned + ToString + 'static,
+        T: serde::de::DeserializeOwned + ToString + Auditable + 'static,
     {
         format!("{} {}", S::NAME, thing.to_string())
     }
@@ -131,6 +131,33 @@ async fn generic_handlers_are_recorded_for_each_of_their_types() {
         .succeeded()
         .on("thing", 9)
         .with_request(5);
+}
+
+#[actix_web::test]
+async fn of_a_generic_type_that_need_not_say_what_is_secret_nothing_is_kept() {
+    #[audited(action = "store")]
+    async fn store<T: serde::de::DeserializeOwned + 'static>(
+        _: Json<T>,
+        _: Data<&'static str>,
+    ) -> HttpResponse {
+        HttpResponse::Ok().finish()
+    }
+
+    let recorder = recorder();
+    let mount = |config: &mut web::ServiceConfig| {
+        config
+            .app_data(Data::new("data"))
+            .route("/", web::post().to(store::<Value>));
+    };
+    let request = TestRequest::post()
+        .uri("/?page=1")
+        .set_json(json!({ "a": 1 }));
+    call(&recorder, mount, request).await;
+    recorder
+        .only("store")
+        .succeeded()
+        .with("/http/query", "page=1")
+        .hid(&["/request"]);
 }
 
 #[actix_web::test]
@@ -386,4 +413,69 @@ async fn whole_records_are_the_same_again_by_a_clock_that_stands() {
             "request": null, "response": null, "changes": [], "notes": {}, "redacted": [], "truncated": [],
         })
     );
+}
+
+#[actix_web::test]
+async fn no_name_of_the_expansion_is_seen_by_the_handler() {
+    const SPEC: &str = "the handler's own";
+
+    #[audited(action = "names", resource = "thing", resource_id = SPEC)]
+    async fn call(argument_0: Path<u32>, r#type: Query<Value>) -> String {
+        #![allow(clippy::let_and_return, reason = "an inner attribute")]
+        let answer = format!("{SPEC} {argument_0} {}", r#type.0);
+        answer
+    }
+
+    let recorder = recorder();
+    let mount = |config: &mut web::ServiceConfig| {
+        config.route("/{id}", web::post().to(call));
+    };
+    let response = super::call(&recorder, mount, TestRequest::post().uri("/7?a=1")).await;
+    let body = to_bytes(response.into_body()).await.unwrap();
+    assert_eq!(body, r#"the handler's own 7 {"a":"1"}"#);
+    recorder.only("names").on("thing", "the handler's own");
+}
+
+/// Handlers that a macro of the service's own writes.
+macro_rules! handler {
+    ($name:ident, $action:literal, $argument:ident: $type:ty, $answer:ty, $body:block) => {
+        #[audited(action = $action, skip($argument))]
+        async fn $name($argument: $type) -> $answer $body
+    };
+}
+
+handler!(made, "made", r#type: Json<Value>, HttpResponse, { HttpResponse::Ok().json(r#type) });
+
+#[actix_web::test]
+async fn other_macros_may_write_the_handler() {
+    let recorder = recorder();
+    call(&recorder, post!(made), TestRequest::post().set_json(1)).await;
+    recorder.only("made").succeeded().hid(&["/request"]);
+}
+
+#[actix_web::test]
+async fn lifetimes_in_the_types_of_arguments_are_no_trouble() {
+    struct Engine<'t>(&'t str);
+
+    #[audited(action = "elided")]
+    async fn elided(engine: Data<Engine<'_>>) -> String {
+        engine.0.to_owned()
+    }
+    #[audited(action = "named")]
+    async fn named<'t>(engine: Data<Engine<'t>>) -> String {
+        engine.0.to_owned()
+    }
+
+    let recorder = recorder();
+    let mount = |config: &mut web::ServiceConfig| {
+        config
+            .app_data(Data::new(Engine("on")))
+            .route("/", web::post().to(elided))
+            .route("/", web::put().to(named));
+    };
+    for request in [TestRequest::post(), TestRequest::put()] {
+        let response = call(&recorder, mount, request).await;
+        assert_eq!(to_bytes(response.into_body()).await.unwrap(), "on");
+    }
+    assert_eq!(recorder.records().len(), 2);
 }

@@ -83,21 +83,161 @@ async fn a_payload_is_redacted_as_its_type_says_in_bodies_forms_queries_and_resp
 }
 
 #[actix_web::test]
-async fn a_body_that_is_refused_is_redacted_all_the_same() {
+async fn of_a_refused_body_whose_type_has_secrets_only_the_size_is_kept() {
     #[audited(action = "refused")]
     async fn refused(_: Json<SignUp>) -> HttpResponse {
         HttpResponse::Ok().finish()
     }
+    #[audited(action = "harmless")]
+    async fn harmless(_: Json<Vec<u32>>) -> HttpResponse {
+        HttpResponse::Ok().finish()
+    }
 
     let recorder = recorder();
-    // There is no name, so it is no `SignUp`; the type speaks of its fields anyway.
-    let request = TestRequest::post().set_json(json!({ "first_pet": "Rex" }));
-    let response = call(&recorder, route!("/", refused), request).await;
-    assert_eq!(response.status(), 400);
+    // Whoever sends something else than was asked for may put a secret anywhere.
+    for body in [
+        json!({ "first_pet": "Rex" }),
+        json!({ "firstPet": "Rex" }),
+        json!([{ "name": "Alice", "first_pet": "Rex", "iban": "DE89" }]),
+        json!({ "data": { "first_pet": "Rex" } }),
+        json!("Rex"),
+    ] {
+        recorder.clear();
+        let request = TestRequest::post().set_json(&body);
+        let response = call(&recorder, route!("/", refused), request).await;
+        assert_eq!(response.status(), 400);
+        let record = recorder.only("refused");
+        record.with_request(Value::Null).without("Rex");
+        let cut = record.record().truncated.first().unwrap();
+        assert_eq!((cut.path.as_str(), &cut.sha256), ("/request", &None));
+        assert_eq!(cut.bytes, body.to_string().len() as u64);
+    }
+    recorder.clear();
+    let request = TestRequest::post().set_json(json!([-1]));
+    call(&recorder, route!("/", harmless), request).await;
     recorder
-        .only("refused")
-        .with_request(json!({ "first_pet": "[REDACTED]" }))
-        .without("Rex");
+        .only("harmless")
+        .because("bad_request")
+        .with_request(json!([-1]));
+}
+
+#[actix_web::test]
+async fn a_value_that_fits_its_type_in_another_way_is_hidden_all_the_same() {
+    #[audited(action = "any")]
+    async fn any(body: Typed) -> HttpResponse {
+        HttpResponse::Ok().json(body.0)
+    }
+
+    /// Takes whatever comes, and says that it is a sign-up.
+    struct Typed(Value);
+
+    impl Argument for Typed {
+        const PART: Part = Part::Body;
+        type Payload = SignUp;
+    }
+
+    impl actix_web::FromRequest for Typed {
+        type Error = Error;
+        type Future = futures_util::future::LocalBoxFuture<'static, Result<Self, Error>>;
+
+        fn from_request(
+            request: &actix_web::HttpRequest,
+            payload: &mut actix_web::dev::Payload,
+        ) -> Self::Future {
+            let body = Json::<Value>::from_request(request, payload);
+            Box::pin(async move { Ok(Self(body.await?.into_inner())) })
+        }
+    }
+
+    let recorder = recorder();
+    for body in [
+        json!([{ "name": "Alice", "first_pet": "Rex" }]),
+        json!({ "name": "Alice", "firstPet": "Rex" }),
+        json!({ "name": "Alice", "First-Pet": "Rex" }),
+        json!(["Alice", "Rex", "DE89"]),
+    ] {
+        recorder.clear();
+        call(
+            &recorder,
+            route!("/", any),
+            TestRequest::post().set_json(body),
+        )
+        .await;
+        recorder.only("any").succeeded().without("Rex");
+    }
+}
+
+#[actix_web::test]
+async fn tuples_of_extractors_and_answers_of_several_forms_keep_their_types_secrets() {
+    #[audited(action = "tuple", capture = "all")]
+    async fn tuple(
+        (body, query): (Json<SignUp>, Query<Value>),
+    ) -> actix_web::Either<Json<SignUp>, HttpResponse> {
+        drop(query);
+        actix_web::Either::Left(body)
+    }
+    #[audited(action = "customised", capture = "response")]
+    async fn customised(body: Json<SignUp>) -> actix_web::CustomizeResponder<Json<SignUp>> {
+        actix_web::Responder::customize(body)
+    }
+
+    let recorder = recorder();
+    call(
+        &recorder,
+        route!("/", tuple),
+        TestRequest::post().set_json(sign_up()),
+    )
+    .await;
+    recorder.only("tuple").with_request(hidden());
+    recorder.clear();
+    call(
+        &recorder,
+        route!("/", customised),
+        TestRequest::post().set_json(sign_up()),
+    )
+    .await;
+    recorder.only("customised").with_response(hidden());
+}
+
+#[actix_web::test]
+async fn parameters_of_the_path_are_hidden_by_their_names_and_types() {
+    #[derive(Deserialize, Auditable)]
+    struct Place {
+        #[audit(secret)]
+        key: String,
+        shop: u32,
+    }
+
+    #[audited(action = "typed")]
+    async fn typed(place: Path<Place>) -> String {
+        format!("{} {}", place.shop, place.key)
+    }
+    #[audited(action = "named")]
+    async fn named(_: Path<(u32, String)>) -> HttpResponse {
+        HttpResponse::Ok().finish()
+    }
+
+    let recorder = recorder();
+    let request = || TestRequest::post().uri("/shops/7/reset/Rex");
+    let mount = route!(r"/shops/{shop:\d{1,2}}/reset/{key}", typed);
+    call(&recorder, mount, request()).await;
+    recorder
+        .only("typed")
+        .succeeded()
+        .with("/http/path", "/shops/7/reset/[REDACTED]")
+        .hid(&["/http/path"]);
+    recorder.clear();
+    call(
+        &recorder,
+        route!("/shops/{shop}/reset/{token}", named),
+        request(),
+    )
+    .await;
+    recorder
+        .only("named")
+        .succeeded()
+        .with("/http/path", "/shops/7/reset/[REDACTED]")
+        .hid(&["/http/path"]);
 }
 
 #[actix_web::test]
@@ -121,7 +261,7 @@ async fn a_skipped_argument_takes_its_part_of_the_request_out_of_the_record() {
             .uri("/t-123?a=t-123")
             .set_json(json!({ "b": "t-123" }))
     };
-    call(&recorder, route!("/{token}", body), request()).await;
+    call(&recorder, route!("/{code}", body), request()).await;
     recorder
         .only("body")
         .succeeded()
@@ -130,7 +270,7 @@ async fn a_skipped_argument_takes_its_part_of_the_request_out_of_the_record() {
         .hid(&["/request"]);
 
     recorder.clear();
-    call(&recorder, route!("/{token}", query), request()).await;
+    call(&recorder, route!("/{code}", query), request()).await;
     recorder
         .only("query")
         .succeeded()
@@ -139,11 +279,11 @@ async fn a_skipped_argument_takes_its_part_of_the_request_out_of_the_record() {
         .hid(&["/http/query"]);
 
     recorder.clear();
-    call(&recorder, route!("/{token}", path), request()).await;
+    call(&recorder, route!("/{code}", path), request()).await;
     recorder
         .only("path")
         .succeeded()
-        .with("/http/path", "/{token}")
+        .with("/http/path", "/{code}")
         .with("/http/query", "a=t-123")
         .hid(&["/http/path"]);
 }

@@ -134,6 +134,23 @@ async fn a_panic_is_recorded_and_goes_on() {
 }
 
 #[actix_web::test]
+async fn a_panic_before_the_first_step_is_one_as_well() {
+    let recorder = Recorder::default();
+    let audit = recorder.audit();
+    let task = actix_web::rt::spawn(async move {
+        audit
+            .task("breaks")
+            .run(|_| -> std::future::Ready<Result<(), DiskFull>> { panic!("a mistake") })
+            .await
+    });
+    assert!(task.await.unwrap_err().is_panic());
+    recorder
+        .only("breaks")
+        .ended(Outcome::Failed)
+        .because("panic");
+}
+
+#[actix_web::test]
 async fn a_job_that_is_dropped_in_the_middle_is_aborted() {
     let recorder = Recorder::default();
     let audit = recorder.audit();

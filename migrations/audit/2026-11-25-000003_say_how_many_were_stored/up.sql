@@ -48,6 +48,11 @@ LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
 BEGIN
+    -- What is told to be stored is forgotten elsewhere, so its commit must be on the
+    -- disk, whatever the connection is content with.
+    IF current_setting('synchronous_commit') = 'off' THEN
+        PERFORM set_config('synchronous_commit', 'on', true);
+    END IF;
     INSERT INTO audit_records (
             id, schema, service, instance, seq, occurred_at, duration_us, action, outcome, reason, actor_kind,
             actor_id, actor_roles, actor_auth, actor_credential, resource_type, resource_id, http_method,
