@@ -442,10 +442,20 @@ impl AuditBuilder {
     }
 }
 
+/// What an audit trail without disk and Postgres is to be like.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) struct InMemorySettings {
+    pub(crate) service: String,
+    pub(crate) redactor: Redactor,
+    pub(crate) authenticate: Box<dyn Authenticate>,
+    pub(crate) durability: Durability,
+    pub(crate) clock: Clock,
+}
+
 /// An audit trail whose records stay in memory, for tests.
 #[cfg(any(test, feature = "testing"))]
 impl Audit {
-    pub(crate) fn in_memory(settings: crate::testing::RecorderSettings, journal: Journal) -> Self {
+    pub(crate) fn in_memory(settings: InMemorySettings, journal: Journal) -> Self {
         Self {
             shared: Arc::new(Shared {
                 service: settings.service,

@@ -40,6 +40,8 @@ mod request;
 pub mod request_id;
 mod response;
 mod scope;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) mod survey;
 mod task;
 mod transaction;
 

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::Ordering;
 
+use actix_web::Error;
 use actix_web::dev::{ResourceDef, Service, ServiceResponse};
 use actix_web::http::{Method, StatusCode};
 use actix_web::introspection::{
@@ -17,10 +18,10 @@ use actix_web::introspection::{
 };
 use actix_web::test::TestRequest;
 use actix_web::web::Data;
-use actix_web::{Error, HttpRequest, HttpResponse};
 
 use super::Recorder;
 use crate::capture::pattern::{Piece, pieces};
+use crate::capture::survey::Surveyed;
 use crate::handle::Audit;
 
 /// Methods that change something (RFC 9110, section 9.2.1, and RFC 5789). Others
@@ -39,21 +40,6 @@ const SAMPLES: [&str; 6] = [
 const COMBINATIONS: usize = 4_096;
 /// The most paths that are called for one route: others may stand before it.
 const PATHS: usize = 6;
-
-/// Left in the response by an audited handler that is surveyed.
-#[derive(Clone, Copy)]
-struct Surveyed(&'static str);
-
-/// The answer of an audited handler, if this is a survey.
-pub(crate) fn surveyed(request: &HttpRequest, action: &'static str) -> Option<HttpResponse> {
-    let audit = request.app_data::<Audit>()?;
-    if !audit.survey().load(Ordering::Relaxed) {
-        return None;
-    }
-    let mut response = HttpResponse::NoContent().finish();
-    response.extensions_mut().insert(Surveyed(action));
-    Some(response)
-}
 
 /// Fails when a route that changes something is neither audited nor exempt.
 ///

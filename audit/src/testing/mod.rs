@@ -42,8 +42,6 @@ mod coverage;
 mod database;
 mod recorder;
 
-pub(crate) use coverage::surveyed;
 pub use coverage::{AuditedRoute, RouteCoverage};
 pub use database::{TestDatabase, eventually};
-pub(crate) use recorder::RecorderSettings;
 pub use recorder::{Recorded, Recorder, RecorderBuilder};

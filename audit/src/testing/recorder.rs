@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::authenticate::{Authenticate, FromExtensions};
 use crate::clock::Clock;
-use crate::handle::Audit;
+use crate::handle::{Audit, InMemorySettings};
 use crate::journal::memory::Memory;
 use crate::journal::{Durability, Journal};
 use crate::problem::Problem;
@@ -32,15 +32,7 @@ pub struct Recorder {
 
 /// What a [`Recorder`] is to be like.
 #[must_use = "there is no recorder until `start` is called"]
-pub struct RecorderBuilder(RecorderSettings);
-
-pub(crate) struct RecorderSettings {
-    pub(crate) service: String,
-    pub(crate) redactor: Redactor,
-    pub(crate) authenticate: Box<dyn Authenticate>,
-    pub(crate) durability: Durability,
-    pub(crate) clock: Clock,
-}
+pub struct RecorderBuilder(InMemorySettings);
 
 /// Everybody is this actor.
 struct Always(Actor);
@@ -105,7 +97,7 @@ impl Default for Recorder {
 impl Recorder {
     /// A recorder like the audit trail of the service under test.
     pub fn builder() -> RecorderBuilder {
-        RecorderBuilder(RecorderSettings {
+        RecorderBuilder(InMemorySettings {
             service: "tests".to_owned(),
             redactor: Redactor::default(),
             authenticate: Box::new(FromExtensions),
@@ -251,10 +243,6 @@ impl Recorded {
     }
 
     /// The record as a JSON value.
-    ///
-    /// # Panics
-    ///
-    /// Never: what was read as a record is JSON.
     #[must_use]
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.bytes).unwrap_or_default()
