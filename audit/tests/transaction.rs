@@ -71,12 +71,16 @@ fn told(database: &TestDatabase, action: &str) -> Vec<(String, String, i32)> {
 }
 
 fn things(database: &TestDatabase) -> i64 {
+    count(database, "things")
+}
+
+fn count(database: &TestDatabase, of: &str) -> i64 {
     #[derive(QueryableByName)]
     struct Count {
         #[diesel(sql_type = BigInt)]
         count: i64,
     }
-    let count: Count = diesel::sql_query("SELECT count(*) FROM things")
+    let count: Count = diesel::sql_query(format!("SELECT count(*) FROM {of}"))
         .get_result(&mut database.connect())
         .unwrap();
     count.count
@@ -487,4 +491,27 @@ fn a_connection_that_does_not_wait_for_its_disk_is_made_to() {
         .get_result(&mut connection)
         .unwrap();
     assert_eq!(seen.setting, "on");
+}
+
+#[test]
+fn a_panic_within_a_transaction_tells_of_no_change() {
+    let database = database();
+    let audit = start(&database);
+    let mut connection = database.connect();
+    let work = |scope: AuditScope| -> Result<usize, DieselError> {
+        scope.transaction(&mut connection, |connection| {
+            scope.change(&1, &2);
+            let stored = store(connection, 1);
+            panic!("{stored:?} and then a mistake")
+        })
+    };
+    let task = audit.task("breaks").durability(Durability::Transaction);
+    let attempt = std::panic::AssertUnwindSafe(|| task.run_blocking(work));
+    assert!(std::panic::catch_unwind(attempt).is_err());
+    drop(connection);
+    assert_eq!(audit.drain(Duration::from_secs(10)), 0);
+    assert_eq!(told(&database, "breaks"), told_as("failed", "panic", 0));
+    assert_eq!(things(&database), 0);
+    let query = "audit_records WHERE action = 'breaks' AND changes::text = '[]'";
+    assert_eq!(count(&database, query), 1);
 }

@@ -214,6 +214,16 @@ impl Reads {
     }
 }
 
+/// What the types of arguments say of a part of the request.
+pub(super) fn shapes(reads: &[Reads], part: Part) -> Vec<&'static Shape> {
+    reads
+        .iter()
+        .filter(|reads| reads.may_read(part))
+        .map(|reads| reads.shape)
+        .filter(|shape| !matches!(shape, Shape::Open))
+        .collect()
+}
+
 /// Asks what is known of an argument.
 #[derive(Debug)]
 pub struct ArgumentProbe<A>(PhantomData<A>);

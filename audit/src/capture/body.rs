@@ -16,7 +16,6 @@ use actix_web::web::Bytes;
 use futures_core::Stream;
 use sha2::{Digest as _, Sha256};
 
-use super::known::redact_by;
 use crate::redact::shape::Shape;
 use crate::redact::{Redacted, Redactor, Truncated};
 
@@ -98,7 +97,7 @@ impl BodyCopy {
         &self,
         redactor: &Redactor,
         root: &str,
-        shapes: impl Iterator<Item = &'static Shape>,
+        shapes: &[&'static Shape],
     ) -> Redacted {
         let seen = lock(&self.seen);
         if seen.bytes == 0 {
@@ -116,14 +115,10 @@ impl BodyCopy {
             _ if !seen.complete => left_out(seen.bytes.max(self.announced_bytes), None),
             Content::Hashed(hash) => left_out(seen.bytes, Some(hex(hash.clone()))),
             Content::Kept(body) => {
-                let mut format = self.format;
-                let redacted = redact_by(shapes, body, |text, shape| {
-                    // What comes out of a form is JSON.
-                    match std::mem::replace(&mut format, Format::Json) {
-                        Format::Form => Ok(redactor.form_as(root, text, shape)),
-                        Format::Json => redactor.json_as(root, text, shape),
-                    }
-                });
+                let redacted = match self.format {
+                    Format::Form => Ok(redactor.form_by(root, body, shapes)),
+                    Format::Json => redactor.json_by(root, body, shapes),
+                };
                 // No hash of what could not be redacted: of something short it
                 // would tell the secret to whoever tries long enough.
                 redacted.unwrap_or_else(|_| left_out(seen.bytes, None))
@@ -242,7 +237,7 @@ mod tests {
             .collect()
             .await;
         assert!(body.as_bytes().starts_with(&read.concat()));
-        copy.redacted(&Redactor::default(), "/request", std::iter::empty())
+        copy.redacted(&Redactor::default(), "/request", &[])
     }
 
     #[actix_web::test]

@@ -7,23 +7,16 @@
 use std::mem;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use serde::Serialize;
-use serde_json::Value;
-
 use super::Spec;
-use super::argument::{Part, Reads};
+use super::argument::{Part, Reads, shapes};
 use super::body::BodyCopy;
+use super::findings::Findings;
 use super::request::RequestPart;
-use crate::auditable::Auditable;
 use crate::clock::Moment;
 use crate::handle::Audit;
 use crate::journal::Durability;
-use crate::record::{Actor, Change, JsonText, Outcome, Record, Resource, SCHEMA};
-use crate::redact::shape::Shape;
-use crate::redact::{Redacted, Redactor, Truncated};
-
-/// How many of an actor's roles a record keeps.
-const ROLES: usize = 64;
+use crate::record::{Actor, Change, Outcome, Record, Resource, SCHEMA};
+use crate::redact::{Redacted, Redactor};
 
 pub(super) struct Known {
     pub(super) audit: Audit,
@@ -90,6 +83,20 @@ pub(super) struct Said {
     pub(super) findings: Findings,
 }
 
+impl Said {
+    /// Forgets all changes but the first ones, with what was hidden and cut in them.
+    pub(super) fn forget_changes(&mut self, but_first: usize) {
+        self.changes.truncate(but_first);
+        let is_left = |path: &str| {
+            let rest = path.strip_prefix("/changes/");
+            let number = rest.and_then(|rest| rest.split('/').next()?.parse().ok());
+            number.is_none_or(|number: usize| number < but_first)
+        };
+        self.findings.redacted.retain(|path| is_left(path));
+        self.findings.truncated.retain(|cut| is_left(&cut.path));
+    }
+}
+
 /// How an attempt ended.
 pub(super) struct End {
     pub(super) outcome: Outcome,
@@ -149,17 +156,16 @@ impl Known {
         let said = &state.said;
         let mut findings = Findings::default();
 
+        let shapes = shapes(self.reads, Part::Body);
         let request = match &state.payload {
             Payload::Nothing => None,
             // What did not fit its type may hold the type's secrets anywhere.
             Payload::Body(body)
-                if state.is_refused && shapes(self.reads, Part::Body).any(Shape::holds_secrets) =>
+                if state.is_refused && shapes.iter().any(|shape| shape.holds_secrets()) =>
             {
                 findings.json(body.left_out("/request"))
             }
-            Payload::Body(body) => {
-                findings.json(body.redacted(redactor, "/request", shapes(self.reads, Part::Body)))
-            }
+            Payload::Body(body) => findings.json(body.redacted(redactor, "/request", &shapes)),
             Payload::Given(payload) => findings.json(payload.clone()),
         };
         if request.is_none() && self.skips(Part::Body) {
@@ -233,144 +239,4 @@ impl Stage {
             Self::UnderWay | Self::Ended => None,
         }
     }
-}
-
-/// What the redactor hid and cut in all parts of one record.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Findings {
-    pub(super) redacted: Vec<String>,
-    pub(super) truncated: Vec<Truncated>,
-}
-
-impl Findings {
-    pub(super) fn text(&mut self, redacted: Redacted) -> String {
-        self.redacted.extend(redacted.redacted);
-        self.truncated.extend(redacted.truncated);
-        redacted.text
-    }
-
-    /// The redactor writes JSON, so only the empty text, which stands for
-    /// nothing, is not.
-    fn json(&mut self, redacted: Redacted) -> Option<JsonText> {
-        JsonText::new(self.text(redacted)).ok()
-    }
-
-    pub(super) fn extend(&mut self, others: &Self) {
-        self.redacted.extend_from_slice(&others.redacted);
-        self.truncated.extend_from_slice(&others.truncated);
-    }
-
-    /// Puts notes together. Their values were redacted when they were made; now
-    /// their names decide, and what a value hid stays listed if it is still there.
-    fn notes(&mut self, redactor: &Redactor, notes: &[(String, Redacted)]) -> JsonText {
-        if notes.is_empty() {
-            return JsonText::empty_object();
-        }
-        let mut text = String::from("{");
-        for (name, value) in notes {
-            if text.len() > 1 {
-                text.push(',');
-            }
-            text.push_str(&Value::from(name.as_str()).to_string());
-            text.push(':');
-            text.push_str(&value.text);
-        }
-        text.push('}');
-        let Ok(whole) = redactor.json("/notes", text) else {
-            return JsonText::empty_object();
-        };
-        let hidden: Vec<String> = whole.redacted.clone();
-        let is_visible = |path: &str| {
-            !hidden.iter().any(|hidden| {
-                path.strip_prefix(hidden.as_str())
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            })
-        };
-        for (_, value) in notes {
-            let redacted = value.redacted.iter().filter(|path| is_visible(path));
-            self.redacted.extend(redacted.cloned());
-            let truncated = value.truncated.iter().filter(|cut| is_visible(&cut.path));
-            self.truncated.extend(truncated.cloned());
-        }
-        self.json(whole).unwrap_or_else(JsonText::empty_object)
-    }
-
-    /// An actor's strings come from outside, through a token or a gateway.
-    fn actor(&mut self, redactor: &Redactor, actor: &Actor) -> Actor {
-        let mut bounded =
-            |name: &str, text: &String| self.text(redactor.text(&format!("/actor/{name}"), text));
-        Actor {
-            kind: actor.kind,
-            id: actor.id.as_ref().map(|id| bounded("id", id)),
-            roles: actor
-                .roles
-                .iter()
-                .take(ROLES)
-                .map(|role| bounded("roles", role))
-                .collect(),
-            auth: actor.auth.as_ref().map(|auth| bounded("auth", auth)),
-            credential: actor
-                .credential
-                .as_ref()
-                .map(|id| bounded("credential", id)),
-        }
-    }
-}
-
-/// The JSON text of a value as a record shows it; an error is the size of one that is
-/// too large, or zero of one that has no JSON text.
-pub(super) fn redacted<T: Serialize + Auditable + ?Sized>(
-    audit: &Audit,
-    root: &str,
-    value: &T,
-) -> Result<Redacted, usize> {
-    let text = json_text(audit, value)?;
-    audit
-        .redactor()
-        .json_as(root, &text, T::SHAPE)
-        .map_err(|_| text.len())
-}
-
-pub(super) fn json_text<T: Serialize + ?Sized>(audit: &Audit, value: &T) -> Result<String, usize> {
-    let text = serde_json::to_string(value).map_err(|_| 0_usize)?;
-    if text.len() <= audit.capture_bytes() {
-        Ok(text)
-    } else {
-        Err(text.len())
-    }
-}
-
-/// The mark of something that was left out.
-pub(super) fn cut(path: &str, bytes: usize) -> Truncated {
-    Truncated {
-        path: path.to_owned(),
-        bytes: bytes as u64,
-        sha256: None,
-    }
-}
-
-/// What the types of arguments say of a part of the request.
-pub(super) fn shapes(reads: &[Reads], part: Part) -> impl Iterator<Item = &'static Shape> {
-    reads
-        .iter()
-        .filter(move |reads| reads.may_read(part))
-        .map(|reads| reads.shape)
-        .filter(|shape| !matches!(shape, Shape::Open))
-}
-
-/// Redacts by each of these shapes, one after the other; what is hidden by one is
-/// hidden for the next.
-pub(super) fn redact_by<E>(
-    mut shapes: impl Iterator<Item = &'static Shape>,
-    text: &[u8],
-    mut redact: impl FnMut(&[u8], &'static Shape) -> Result<Redacted, E>,
-) -> Result<Redacted, E> {
-    let mut redacted = redact(text, shapes.next().unwrap_or(&Shape::Open))?;
-    for shape in shapes {
-        let before = mem::take(&mut redacted);
-        redacted = redact(before.text.as_bytes(), shape)?;
-        redacted.redacted.extend(before.redacted);
-        redacted.truncated.extend(before.truncated);
-    }
-    Ok(redacted)
 }

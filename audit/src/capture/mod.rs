@@ -33,6 +33,7 @@ mod argument;
 mod attempt;
 mod body;
 mod call;
+mod findings;
 mod identity;
 mod known;
 pub(crate) mod pattern;

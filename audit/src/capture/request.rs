@@ -3,21 +3,18 @@
 use actix_web::HttpRequest;
 use actix_web::http::header::USER_AGENT;
 
-use super::argument::{Part, Reads};
-use super::known::{Findings, redact_by, shapes};
+use super::argument::{Part, Reads, shapes};
+use super::findings::Findings;
 use super::pattern::{Piece, pieces};
 use super::request_id::{RequestId, trace_id};
 use crate::record::{Client, Http};
-use crate::redact::shape::Shape;
 use crate::redact::{REDACTED, Redactor};
 
 /// The path without those of its parameters that are secret by their name or type, if
 /// there are any.
 fn without_secrets(request: &HttpRequest, redactor: &Redactor, reads: &[Reads]) -> Option<String> {
-    let is_secret = |name: &str| {
-        redactor.treats_field(name, &Shape::Open)
-            || shapes(reads, Part::Path).any(|shape| redactor.treats_field(name, shape))
-    };
+    let shapes = shapes(reads, Part::Path);
+    let is_secret = |name: &str| redactor.treats_field(name, &shapes);
     let values = request.match_info();
     if !values.iter().any(|(name, _)| is_secret(name)) {
         return None;
@@ -63,22 +60,8 @@ impl RequestPart {
                 None
             }
             query => {
-                let redacted = redact_by(
-                    shapes(reads, Part::Query),
-                    query.as_bytes(),
-                    |query, shape| {
-                        let query = String::from_utf8_lossy(query);
-                        Ok::<_, std::convert::Infallible>(redactor.query_as(
-                            "/http/query",
-                            &query,
-                            shape,
-                        ))
-                    },
-                );
-                match redacted {
-                    Ok(redacted) => Some(findings.text(redacted)),
-                    Err(never) => match never {},
-                }
+                let shapes = shapes(reads, Part::Query);
+                Some(findings.text(redactor.query_by("/http/query", query, &shapes)))
             }
         };
         let http = Http {

@@ -9,7 +9,8 @@ use actix_web::http::StatusCode;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use serde::Serialize;
 
-use super::known::{Known, cut, json_text, redacted};
+use super::findings::{json_text, redacted};
+use super::known::Known;
 use crate::auditable::Auditable;
 use crate::problem::{INTERNAL_ERROR, Problem};
 use crate::record::{Change, JsonText, Outcome};
@@ -113,11 +114,8 @@ impl AuditScope {
                 }
             }
             (Ok(value), None) if said.notes.len() < NOTES => said.notes.push((name, value)),
-            (Ok(value), None) => said
-                .findings
-                .truncated
-                .push(cut("/notes", value.text.len())),
-            (Err(bytes), _) => said.findings.truncated.push(cut("/notes", bytes)),
+            (Ok(value), None) => said.findings.leave_out("/notes", value.text.len() as u64),
+            (Err(bytes), _) => said.findings.leave_out("/notes", bytes),
         }
     }
 
@@ -154,7 +152,7 @@ impl AuditScope {
         let (before, after) = match texts {
             Ok(texts) => texts,
             Err(bytes) => {
-                said.findings.truncated.push(cut("/changes", bytes));
+                said.findings.leave_out("/changes", bytes);
                 return;
             }
         };
@@ -166,8 +164,7 @@ impl AuditScope {
                 .differences(&before, &after, T::SHAPE, first, limit);
         let Ok(differences) = differences else {
             said.findings
-                .truncated
-                .push(cut("/changes", before.len() + after.len()));
+                .leave_out("/changes", (before.len() + after.len()) as u64);
             return;
         };
         let json = |text: Option<String>| text.and_then(|text| JsonText::new(text).ok());
@@ -178,7 +175,12 @@ impl AuditScope {
                 new: json(change.new),
             }));
         said.findings.redacted.extend(differences.redacted);
-        said.findings.truncated.extend(differences.truncated);
+        for cut in differences.truncated {
+            match cut.sha256 {
+                None => said.findings.leave_out(&cut.path, cut.bytes),
+                Some(_) => said.findings.truncated.push(cut),
+            }
+        }
     }
 
     /// Runs a future as the one that this scope belongs to.

@@ -8,7 +8,8 @@ use futures_util::FutureExt as _;
 use serde::Serialize;
 
 use super::attempt::Attempt;
-use super::known::{End, Payload, cut, redacted};
+use super::findings::{cut, redacted};
+use super::known::{End, Payload};
 use super::scope::AuditScope;
 use super::{Capture, Spec, Unavailable};
 use crate::auditable::Auditable;

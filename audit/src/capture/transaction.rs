@@ -92,33 +92,25 @@ impl AuditScope {
         E: From<DieselError>,
     {
         let known = &self.known;
+        let mut changes = ToldChanges::of(self);
         if known.durability != Durability::Transaction {
-            let changes = self.changes();
-            let result = connection.transaction(work);
-            if result.is_err() {
-                self.undo_changes(changes);
-            }
-            return result;
+            let result = connection.transaction(work)?;
+            changes.were_made();
+            return Ok(result);
         }
         if known.audit.has_store() && is_in_transaction(connection)? {
             return Err(DieselError::AlreadyInTransaction.into());
         }
-        let changes = self.changes();
-        let mut inserted = None;
-        let result = connection.transaction(|connection| {
+        let (result, committed) = connection.transaction(|connection| {
             let result = work(connection)?;
-            inserted = Some(self.insert(connection)?);
+            let inserted = self.insert(connection)?;
             fault_point("inserted");
-            Ok::<T, E>(result)
-        });
-        match (&result, inserted) {
-            (Ok(_), Some(committed)) => {
-                fault_point("committed");
-                known.lock().stage.commit(committed);
-            }
-            _ => self.undo_changes(changes),
-        }
-        result
+            Ok::<_, E>((result, inserted))
+        })?;
+        fault_point("committed");
+        changes.were_made();
+        known.lock().stage.commit(committed);
+        Ok(result)
     }
 
     /// Inserts the record of a success, and gives its bytes.
@@ -150,27 +142,39 @@ impl AuditScope {
             outcome,
         })
     }
+}
 
-    /// How many changes have been told.
-    fn changes(&self) -> usize {
-        self.known.lock().said.changes.len()
+/// Changes that are told within a transaction. If it comes to nothing, be it by a
+/// panic, they are forgotten, so that none is told that was not made.
+struct ToldChanges<'s> {
+    scope: &'s AuditScope,
+    told_before: usize,
+    were_made: bool,
+}
+
+impl<'s> ToldChanges<'s> {
+    fn of(scope: &'s AuditScope) -> Self {
+        Self {
+            scope,
+            told_before: scope.known.lock().said.changes.len(),
+            were_made: false,
+        }
     }
 
-    /// Forgets changes that a transaction has undone, so that none is told that was
-    /// not made.
-    fn undo_changes(&self, told_before: usize) {
-        let said = &mut self.known.lock().said;
-        said.changes.truncate(told_before);
-        let is_left = |path: &str| {
-            let number = path
-                .strip_prefix("/changes/")
-                .and_then(|path| path.split('/').next());
-            number
-                .and_then(|number| number.parse().ok())
-                .is_none_or(|number: usize| number < told_before)
-        };
-        said.findings.redacted.retain(|path| is_left(path));
-        said.findings.truncated.retain(|cut| is_left(&cut.path));
+    fn were_made(&mut self) {
+        self.were_made = true;
+    }
+}
+
+impl Drop for ToldChanges<'_> {
+    fn drop(&mut self) {
+        if !self.were_made {
+            self.scope
+                .known
+                .lock()
+                .said
+                .forget_changes(self.told_before);
+        }
     }
 }
 

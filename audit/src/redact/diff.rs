@@ -101,8 +101,8 @@ impl Redactor {
         first: usize,
         limit: usize,
     ) -> Result<Differences, InvalidJson> {
-        let before = scan::track(self, before, shape)?;
-        let after = scan::track(self, after, shape)?;
+        let before = scan::track(self, before, &[shape])?;
+        let after = scan::track(self, after, &[shape])?;
         let comparison = Comparison {
             limits: &self.limits,
             before: Tree::read(&before)?,

@@ -72,16 +72,18 @@ struct Union {
 }
 
 impl Follow {
-    /// Stands before a value of this shape.
-    pub(super) fn new(shape: &'static Shape) -> Self {
+    /// Stands before a value to which all these shapes apply.
+    pub(super) fn new(shapes: &[&'static Shape]) -> Self {
         let mut follow = Self::default();
-        follow.whole = follow.expect(shape);
+        for shape in shapes {
+            follow.whole = follow.whole.max(follow.expect(shape));
+        }
         follow
     }
 
-    /// Stands in the object that a form or query of this shape is.
-    pub(super) fn fields(shape: &'static Shape) -> Self {
-        let mut follow = Self::new(shape);
+    /// Stands in the object that a form or query of these shapes is.
+    pub(super) fn fields(shapes: &[&'static Shape]) -> Self {
+        let mut follow = Self::new(shapes);
         follow.open(Container::Object, 1);
         follow
     }
@@ -161,10 +163,33 @@ impl Follow {
     pub(super) fn field(&mut self, name: &str) -> Option<Treatment> {
         let treatment = self.whole.max(self.member(1, name));
         let next = self.shapes.get(self.next..).unwrap_or_default();
-        if next.is_empty() {
-            return treatment;
+        let treatment = match next {
+            [] => treatment,
+            next => treatment.max(unite(next, Lists::Entered).treatment),
+        };
+        treatment.max(self.path(name))
+    }
+
+    /// How the value is treated that a name such as `user[pin]` or `user.pin` leads to.
+    fn path(&self, name: &str) -> Option<Treatment> {
+        let is_separator = |character| matches!(character, '[' | ']' | '.');
+        if !name.contains(is_separator) {
+            return None;
         }
-        treatment.max(unite(next, Lists::Entered).treatment)
+        // A number leads to an item of a list, which is entered anyway.
+        let is_number = |step: &&str| step.bytes().all(|byte| byte.is_ascii_digit());
+        let mut treatment = None;
+        let mut here: Vec<&'static Shape> = self.innermost().collect();
+        for step in name.split(is_separator).filter(|step| !is_number(step)) {
+            let parts = unite(&here, Lists::Entered).parts;
+            let objects = parts.into_iter().filter_map(|part| match part {
+                Shape::Object(members) => Some(*members),
+                _ => None,
+            });
+            here = objects.flat_map(|members| called(members, step)).collect();
+            treatment = treatment.max(unite(&here, Lists::Passed).treatment);
+        }
+        treatment.max(unite(&here, Lists::Entered).treatment)
     }
 
     /// Enters the value that it came to; `depth` is now the value's own.
@@ -635,7 +660,7 @@ mod tests {
         let text = format!("{}1{}", "{\"b\":".repeat(10_000), "}".repeat(10_000));
         assert_eq!(redacted(&text, MANY()).truncated.len(), 1);
 
-        let mut follow = Follow::new(MANY());
+        let mut follow = Follow::new(&[MANY()]);
         for depth in 1..=10_000 {
             follow.open(Container::Object, depth);
             follow.member(depth, "b");
@@ -645,7 +670,7 @@ mod tests {
 
     #[test]
     fn nothing_is_kept_of_what_is_not_known() {
-        let mut follow = Follow::new(&SECRETS);
+        let mut follow = Follow::new(&[&SECRETS]);
         follow.open(Container::Object, 1);
         assert_eq!(follow.member(1, "b"), None);
         for depth in 2..1000 {

@@ -26,10 +26,10 @@ pub(super) fn redact_query(
     redactor: &Redactor,
     root: &str,
     query: &str,
-    shape: &'static Shape,
+    shapes: &[&'static Shape],
 ) -> Redacted {
     let mut report = Report::new(root, &redactor.limits);
-    let hidden = Fields::new(redactor, shape).hide_secrets(query, &mut report);
+    let hidden = Fields::new(redactor, shapes).hide_secrets(query, &mut report);
     let hidden = without_nul(&hidden);
     let text = redactor.string(&hidden, &[], &mut report).into_owned();
     report.finish(text)
@@ -40,11 +40,11 @@ pub(super) fn redact_form(
     redactor: &Redactor,
     root: &str,
     body: &str,
-    shape: &'static Shape,
+    shapes: &[&'static Shape],
 ) -> Redacted {
     let mut report = Report::new(root, &redactor.limits);
     let (pairs, rest) = split_pairs(body, redactor.limits.fields);
-    let mut fields = Fields::new(redactor, shape);
+    let mut fields = Fields::new(redactor, shapes);
 
     let mut output = Output::with_capacity(body.len() + 2 * pairs.len());
     output.push("{");
@@ -106,10 +106,10 @@ struct Fields<'r> {
 }
 
 impl<'r> Fields<'r> {
-    fn new(redactor: &'r Redactor, shape: &'static Shape) -> Self {
+    fn new(redactor: &'r Redactor, shapes: &[&'static Shape]) -> Self {
         Self {
             redactor,
-            follow: Follow::fields(shape),
+            follow: Follow::fields(shapes),
             folded: Folded::default(),
         }
     }

@@ -60,6 +60,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 pub use diff::{Difference, Differences};
+use follow::Follow;
 pub use hash::{HashKey, WeakKey};
 pub use names::NameRules;
 use report::{Report, Step};
@@ -175,10 +176,20 @@ impl Redactor {
         text: impl AsRef<[u8]>,
         shape: &'static Shape,
     ) -> Result<Redacted, InvalidJson> {
+        self.json_by(root, text, &[shape])
+    }
+
+    /// The same for a text to which several types have something to say.
+    pub(crate) fn json_by(
+        &self,
+        root: &str,
+        text: impl AsRef<[u8]>,
+        shapes: &[&'static Shape],
+    ) -> Result<Redacted, InvalidJson> {
         let text = str::from_utf8(text.as_ref()).map_err(|error| InvalidJson {
             offset: error.valid_up_to(),
         })?;
-        scan::redact(self, root, text, shape)
+        scan::redact(self, root, text, shapes)
     }
 
     /// Redacts an `application/x-www-form-urlencoded` body into the text of a
@@ -206,12 +217,17 @@ impl Redactor {
     /// value of that field.
     #[must_use]
     pub fn form_as(&self, root: &str, body: &[u8], shape: &'static Shape) -> Redacted {
+        self.form_by(root, body, &[shape])
+    }
+
+    /// The same for a form to which several types have something to say.
+    pub(crate) fn form_by(&self, root: &str, body: &[u8], shapes: &[&'static Shape]) -> Redacted {
         if let Some(b'{' | b'[') = body.trim_ascii_start().first()
-            && let Ok(redacted) = self.json_as(root, body, shape)
+            && let Ok(redacted) = self.json_by(root, body, shapes)
         {
             return redacted;
         }
-        form::redact_form(self, root, &String::from_utf8_lossy(body), shape)
+        form::redact_form(self, root, &String::from_utf8_lossy(body), shapes)
     }
 
     /// Redacts a query string, which stays a query string.
@@ -236,7 +252,12 @@ impl Redactor {
     /// The same for the query of a type that says where its secrets are.
     #[must_use]
     pub fn query_as(&self, root: &str, query: &str, shape: &'static Shape) -> Redacted {
-        form::redact_query(self, root, query, shape)
+        self.query_by(root, query, &[shape])
+    }
+
+    /// The same for a query to which several types have something to say.
+    pub(crate) fn query_by(&self, root: &str, query: &str, shapes: &[&'static Shape]) -> Redacted {
+        form::redact_query(self, root, query, shapes)
     }
 
     /// Keeps a plain string, such as a path or a user agent, within the limits.
@@ -264,8 +285,8 @@ impl Redactor {
     }
 
     /// Whether a field of this name is hidden or treated, in something flat like a path.
-    pub(crate) fn treats_field(&self, name: &str, shape: &'static Shape) -> bool {
-        self.names.hides(name) || follow::Follow::fields(shape).field(name).is_some()
+    pub(crate) fn treats_field(&self, name: &str, shapes: &[&'static Shape]) -> bool {
+        self.names.hides(name) || Follow::fields(shapes).field(name).is_some()
     }
 
     /// What a record shows of a string, or of a number's text, that is treated in

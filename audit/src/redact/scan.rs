@@ -50,9 +50,9 @@ pub(super) fn redact(
     redactor: &Redactor,
     root: &str,
     text: &str,
-    shape: &'static Shape,
+    shapes: &[&'static Shape],
 ) -> Result<Redacted, InvalidJson> {
-    let mut scan = Scan::new(redactor, text, shape, Report::new(root, &redactor.limits));
+    let mut scan = Scan::new(redactor, text, shapes, Report::new(root, &redactor.limits));
     scan.run()?;
     Ok(scan.report.finish(scan.output.finish()))
 }
@@ -62,9 +62,9 @@ pub(super) fn redact(
 pub(super) fn track(
     redactor: &Redactor,
     text: &str,
-    shape: &'static Shape,
+    shapes: &[&'static Shape],
 ) -> Result<Tracked, InvalidJson> {
-    let mut scan = Scan::new(redactor, text, shape, Report::tracking(&redactor.limits));
+    let mut scan = Scan::new(redactor, text, shapes, Report::tracking(&redactor.limits));
     scan.marks.list = Some(Vec::new());
     scan.run()?;
     Ok(Tracked {
@@ -155,13 +155,16 @@ impl<'t> Scan<'t> {
     fn new(
         redactor: &'t Redactor,
         text: &'t str,
-        shape: &'static Shape,
+        shapes: &[&'static Shape],
         report: Report<'t>,
     ) -> Self {
         Self {
             redactor,
             events: Events::new(text),
-            follow: (!matches!(shape, Shape::Open)).then(|| Follow::new(shape)),
+            follow: shapes
+                .iter()
+                .any(|shape| !matches!(shape, Shape::Open))
+                .then(|| Follow::new(shapes)),
             output: Output::with_capacity(text.len()),
             place: Vec::new(),
             report,

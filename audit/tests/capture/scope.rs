@@ -123,7 +123,10 @@ async fn there_is_an_end_to_changes_and_the_record_says_so() {
         let before: Vec<u32> = (0..200).collect();
         let after: Vec<u32> = (1..201).collect();
         scope.change(&before, &after);
-        scope.change(&1, &2);
+        for _ in 0..1_000 {
+            scope.change(&1, &2);
+            scope.note("large", "x".repeat(100_000));
+        }
         HttpResponse::Ok()
     }
 
@@ -131,12 +134,17 @@ async fn there_is_an_end_to_changes_and_the_record_says_so() {
     call(&recorder, post!(many), TestRequest::post()).await;
     let record = recorder.only("many");
     assert_eq!(record.record().changes.len(), 128);
-    let cut = record
-        .record()
-        .truncated
-        .iter()
-        .filter(|cut| cut.path == "/changes");
-    assert_eq!(cut.count(), 2);
+    // However much was left out, that is one entry for each place.
+    let [changes, notes] = record.record().truncated.as_slice() else {
+        panic!("two entries expected: {record:?}")
+    };
+    assert_eq!(
+        (changes.path.as_str(), notes.path.as_str()),
+        ("/changes", "/notes")
+    );
+    // Of the long lists 72 changes, and after them a thousand of two digits each.
+    assert!(changes.bytes > 2_000);
+    assert_eq!(notes.bytes, 1_000 * 100_002);
 }
 
 #[actix_web::test]
@@ -183,7 +191,7 @@ async fn notes_follow_their_names_and_the_types_of_their_values() {
             .record()
             .truncated
             .iter()
-            .any(|cut| cut.bytes == 100_002)
+            .any(|cut| (cut.path.as_str(), cut.bytes) == ("/notes", 100_002 + 12 * 2))
     );
 }
 

@@ -398,3 +398,88 @@ async fn a_strict_handler_works_like_any_other() {
         .with_request(told.clone())
         .with_response(told);
 }
+
+#[actix_web::test]
+async fn what_two_types_say_of_one_query_is_obeyed_at_once() {
+    #[derive(Deserialize, Auditable)]
+    struct Account {
+        #[audit(mask)]
+        iban: String,
+    }
+    #[derive(Deserialize, Auditable)]
+    struct Code {
+        #[audit(secret)]
+        code: u32,
+        padding: String,
+    }
+
+    #[audited(action = "two")]
+    async fn two(account: Query<Account>, code: Query<Code>) -> String {
+        format!("{} {} {}", account.iban, code.code, code.padding.len())
+    }
+
+    let recorder = recorder();
+    let padding = "x".repeat(9_000);
+    let uri = format!("/?iban=DE89370400440532013000&padding={padding}&code=1234");
+    call(&recorder, route!("/", two), TestRequest::post().uri(&uri)).await;
+    let record = recorder.only("two");
+    record
+        .succeeded()
+        .hid(&["/http/query/iban", "/http/query/code"])
+        .without("1234")
+        .without("DE89");
+    // What is hashed is what is left: nothing of the code can be found by trying.
+    let shown = format!("iban=****3000&padding={padding}&code=[REDACTED]");
+    let [cut] = record.record().truncated.as_slice() else {
+        panic!("one entry expected: {record:?}")
+    };
+    assert_eq!(cut.bytes, shown.len() as u64);
+}
+
+#[actix_web::test]
+async fn names_that_lead_into_a_type_are_followed() {
+    #[derive(Deserialize, Auditable)]
+    #[expect(dead_code, reason = "nobody reads it, but it says what is secret")]
+    struct Order {
+        user: SignUp,
+        others: Vec<SignUp>,
+    }
+
+    /// Reads a query in a way of its own.
+    struct Nested;
+
+    impl Argument for Nested {
+        const PART: Part = Part::Query;
+        type Payload = Order;
+    }
+
+    impl actix_web::FromRequest for Nested {
+        type Error = Error;
+        type Future = std::future::Ready<Result<Self, Error>>;
+
+        fn from_request(
+            _: &actix_web::HttpRequest,
+            _: &mut actix_web::dev::Payload,
+        ) -> Self::Future {
+            std::future::ready(Ok(Self))
+        }
+    }
+
+    #[audited(action = "nested")]
+    async fn nested(_: Nested) -> HttpResponse {
+        HttpResponse::Ok().finish()
+    }
+
+    let recorder = recorder();
+    let uri = "/?user[name]=Alice&user[first_pet]=Rex&user.first_pet=Rex&others[0][first_pet]=Rex\
+               &others[][iban]=DE89370400440532013000&other.first=1";
+    call(&recorder, route!("/", nested), TestRequest::post().uri(uri)).await;
+    let record = recorder.only("nested");
+    record.succeeded().without("Rex").without("DE89");
+    let query = record.json().pointer("/http/query").cloned();
+    let query = query.as_ref().and_then(Value::as_str).unwrap_or_default();
+    assert!(
+        query.contains("user[name]=Alice") && query.contains("other.first=1"),
+        "{query}"
+    );
+}
