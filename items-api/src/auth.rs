@@ -1,9 +1,8 @@
 //! Who may do what here, and tokens for local use.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::future::{Ready, ready};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -16,6 +15,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use uuid::Uuid;
 
 use crate::config::{JwtAlgorithm, JwtConfig};
+use crate::secret_file::{self, SecretFileError};
 
 /// What an actor may be here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -84,14 +84,17 @@ impl FromRequest for Member {
 /// Why tokens cannot be checked or made.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthError {
-    /// The file with the key cannot be read or made.
-    #[error("cannot read or create {path}: {source}")]
+    /// The file with the public key cannot be read.
+    #[error("cannot read {path}: {source}")]
     File {
         /// Which file.
         path: String,
         /// Why not.
         source: io::Error,
     },
+    /// The file with the secret cannot be read or made.
+    #[error(transparent)]
+    Secret(#[from] SecretFileError),
     /// The key is not usable.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -100,7 +103,7 @@ pub enum AuthError {
         "tokens are signed elsewhere, because a public key is configured: ask whoever holds the private one"
     )]
     SignedElsewhere,
-    /// The operating system has no random numbers, or signing failed.
+    /// Signing failed.
     #[error("cannot make a token: {0}")]
     Signing(String),
 }
@@ -168,67 +171,7 @@ pub fn mint(
         .map_err(|error| AuthError::Signing(error.to_string()))
 }
 
-/// The secret of this data folder. Whoever comes first makes it; a link rather
-/// than a write puts it in place, so nobody ever sees half of it.
-fn secret(data_dir: &Path) -> Result<Vec<u8>, AuthError> {
-    let path = data_dir.join("jwt-secret");
-    let failed = |source| AuthError::File {
-        path: path.display().to_string(),
-        source,
-    };
-    match fs::read(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        read => return read.map_err(failed),
-    }
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).map_err(|error| AuthError::Signing(error.to_string()))?;
-    let secret: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    let draft = data_dir.join(format!("jwt-secret.{}", Uuid::new_v4().simple()));
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&draft)
-        .and_then(|mut file| {
-            file.write_all(secret.as_bytes())?;
-            file.sync_all()
-        })
-        .map_err(failed)?;
-    let linked = fs::hard_link(&draft, &path);
-    let _ = fs::remove_file(&draft);
-    match linked {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(failed(error)),
-        _ => fs::read(&path).map_err(failed),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    use super::*;
-
-    #[test]
-    fn the_secret_is_made_once_and_is_nobody_elses_to_read() {
-        let folder = tempfile::tempdir().unwrap();
-        let secrets: Vec<_> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..8)
-                .map(|_| scope.spawn(|| secret(folder.path()).unwrap()))
-                .collect();
-            threads
-                .into_iter()
-                .map(|thread| thread.join().unwrap())
-                .collect()
-        });
-        assert!(secrets.windows(2).all(|pair| pair[0] == pair[1]));
-        let files: Vec<_> = fs::read_dir(folder.path())
-            .unwrap()
-            .map(Result::unwrap)
-            .collect();
-        assert_eq!(files.len(), 1);
-        assert_eq!(
-            files[0].metadata().unwrap().permissions().mode() & 0o777,
-            0o600
-        );
-    }
+/// The secret of this data folder, which is made if there is none.
+fn secret(data_dir: &Path) -> Result<Vec<u8>, SecretFileError> {
+    secret_file::read_or_make(&data_dir.join("jwt-secret"))
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use audit::redact::Content;
 use clap::Args;
 use serde::Deserialize;
 
@@ -99,6 +100,65 @@ pub struct Options {
         value_parser = clap::value_parser!(u64).range(1..=3600)
     )]
     pub audit_insert_timeout_s: Option<u64>,
+    /// Names whose values audit records hide, besides the usual ones; several with
+    /// commas between them
+    #[arg(
+        long,
+        env = "ITEMS_API_REDACT_HIDE",
+        global = true,
+        value_name = "NAME",
+        value_delimiter = ','
+    )]
+    pub redact_hide: Option<Vec<String>>,
+    /// Names whose values audit records show as a keyed hash, by which known values are
+    /// found (see `items-api redact --hash`)
+    #[arg(
+        long,
+        env = "ITEMS_API_REDACT_HASH",
+        global = true,
+        value_name = "NAME",
+        value_delimiter = ','
+    )]
+    pub redact_hash: Option<Vec<String>>,
+    /// Names whose values audit records show, although they look like those of secrets
+    #[arg(
+        long,
+        env = "ITEMS_API_REDACT_SHOW",
+        global = true,
+        value_name = "NAME",
+        value_delimiter = ','
+    )]
+    pub redact_show: Option<Vec<String>>,
+    /// Beginnings of keys that audit records hide wherever they stand, if eight or more
+    /// letters, digits, `_` or `-` follow
+    #[arg(
+        long,
+        env = "ITEMS_API_REDACT_PREFIX",
+        global = true,
+        value_name = "PREFIX",
+        value_delimiter = ','
+    )]
+    pub redact_prefix: Option<Vec<String>>,
+    /// Rules about contents that audit records do without: api_key, card_number,
+    /// http_credentials, json_web_token, named_value, password_hash, pem_block,
+    /// url_password
+    #[arg(
+        long,
+        env = "ITEMS_API_REDACT_WITHOUT",
+        global = true,
+        value_name = "RULE",
+        value_delimiter = ','
+    )]
+    pub redact_without: Option<Vec<Content>>,
+    /// File with the keys of hashes, one a line: the first one hashes, the others are
+    /// older [default: hash-keys, in the data folder, made if there is none]
+    #[arg(
+        long,
+        env = "ITEMS_API_REDACT_HASH_KEYS",
+        global = true,
+        value_name = "FILE"
+    )]
+    pub redact_hash_keys: Option<PathBuf>,
     /// Folder in which PostgreSQL's programs are looked for, besides the usual places
     #[arg(
         long,
@@ -207,6 +267,8 @@ pub struct Config {
     pub audit_read_url: Option<String>,
     /// How audit records are kept.
     pub audit: AuditConfig,
+    /// What audit records do not show.
+    pub redaction: RedactionConfig,
     /// Where PostgreSQL's programs may be.
     pub postgres_cache: PathBuf,
     /// How tokens are checked.
@@ -234,6 +296,23 @@ pub struct AuditConfig {
     pub writers: u32,
     /// How long Postgres may take for one batch.
     pub insert_timeout: Duration,
+}
+
+/// What audit records do not show, besides what they never do.
+#[derive(Clone)]
+pub struct RedactionConfig {
+    /// Names whose values are hidden.
+    pub hide: Vec<String>,
+    /// Names whose values are hashed.
+    pub hash: Vec<String>,
+    /// Names whose values are shown.
+    pub show: Vec<String>,
+    /// Beginnings of keys.
+    pub prefixes: Vec<String>,
+    /// Rules about contents that do not hold.
+    pub without: Vec<Content>,
+    /// The file with the keys of hashes.
+    pub hash_keys: PathBuf,
 }
 
 /// How tokens are checked.
@@ -314,6 +393,23 @@ impl Options {
                         .or(file.audit_insert_timeout_s)
                         .unwrap_or(30),
                 ),
+            },
+            redaction: RedactionConfig {
+                hide: self.redact_hide.or(file.redact_hide).unwrap_or_default(),
+                hash: self.redact_hash.or(file.redact_hash).unwrap_or_default(),
+                show: self.redact_show.or(file.redact_show).unwrap_or_default(),
+                prefixes: self
+                    .redact_prefix
+                    .or(file.redact_prefix)
+                    .unwrap_or_default(),
+                without: self
+                    .redact_without
+                    .or(file.redact_without)
+                    .unwrap_or_default(),
+                hash_keys: self
+                    .redact_hash_keys
+                    .or(file.redact_hash_keys)
+                    .unwrap_or_else(|| data_dir.join("hash-keys")),
             },
             data_dir,
             database_url: non_empty(self.database_url).or_else(|| non_empty(file.database_url)),

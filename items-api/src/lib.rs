@@ -3,6 +3,7 @@
 //! - [`config`]: what can be set, and where.
 //! - [`serve`]: the service from start to stop; the app is a value.
 //! - [`auth`]: who may do what, and tokens for local use.
+//! - [`redaction`]: what audit records do not show.
 //! - [`items`]: the feature itself.
 
 pub mod auth;
@@ -14,4 +15,6 @@ mod health;
 pub mod items;
 mod metrics;
 mod problem;
+pub mod redaction;
+mod secret_file;
 pub mod serve;

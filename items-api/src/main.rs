@@ -1,6 +1,7 @@
 //! The command line of `items-api`.
 
 mod dead_letters;
+mod redact;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
@@ -51,6 +52,20 @@ enum Command {
     DeadLetters {
         #[command(subcommand)]
         action: DeadLetters,
+    },
+    /// Show what audit records would show of a text from standard input
+    ///
+    /// What the types of a handler say of their fields comes on top of it.
+    Redact {
+        /// What to read the text as
+        #[arg(long = "as", value_name = "FORMAT", default_value = "json")]
+        format: redact::Format,
+        /// List what was hidden, and by which rule
+        #[arg(long)]
+        explain: bool,
+        /// Print the hash of the text instead, with each of the keys: what to search for
+        #[arg(long, conflicts_with_all = ["format", "explain"])]
+        hash: bool,
     },
     /// Print the OpenAPI document
     Openapi,
@@ -116,6 +131,18 @@ fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error>> {
             match action {
                 DeadLetters::List => dead_letters::list(&database.url),
                 DeadLetters::Requeue { ids } => dead_letters::requeue(&database.url, &ids),
+            }
+        }
+        Command::Redact {
+            format,
+            explain,
+            hash,
+        } => {
+            serve::prepare_data_dir(&config.data_dir)?;
+            if hash {
+                redact::hash(&config.redaction)
+            } else {
+                redact::redact(&config.redaction, format, explain)
             }
         }
         Command::Openapi => print(docs::openapi_json()?.trim_end()),

@@ -27,6 +27,7 @@ use crate::auth::{self, AuthError};
 use crate::config::{AuditDurability, Config};
 use crate::database::{Database, MIGRATIONS};
 use crate::metrics::{self, Metrics};
+use crate::redaction::{self, RedactionError};
 use crate::{docs, health, items};
 
 /// How long to wait between two attempts to bring the database up to date.
@@ -61,6 +62,9 @@ pub enum ServeError {
     /// Tokens cannot be checked.
     #[error(transparent)]
     Auth(#[from] AuthError),
+    /// Nothing can be redacted.
+    #[error(transparent)]
+    Redaction(#[from] RedactionError),
     /// Threads cannot be started, or the server failed.
     #[error("the server failed: {0}")]
     Server(#[from] io::Error),
@@ -106,6 +110,7 @@ pub fn start(config: &Config, database_url: &str) -> Result<Service, ServeError>
     let megabytes = |count: u64| count.saturating_mul(1024 * 1024);
     let mut audit = Audit::builder("items-api", database_url, &config.audit.journal_dir)
         .authenticate(auth::jwt(&config.jwt, &config.data_dir)?)
+        .redactor(redaction::redactor(&config.redaction)?)
         .durability(match config.audit.durability {
             AuditDurability::Memory => Durability::Memory,
             AuditDurability::Crash => Durability::Crash,

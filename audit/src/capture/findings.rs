@@ -20,7 +20,8 @@ pub(super) struct Findings {
 
 impl Findings {
     pub(super) fn text(&mut self, redacted: Redacted) -> String {
-        self.redacted.extend(redacted.redacted);
+        let hidden = redacted.redacted.into_iter();
+        self.redacted.extend(hidden.map(|hidden| hidden.path));
         self.truncated.extend(redacted.truncated);
         redacted.text
     }
@@ -68,16 +69,17 @@ impl Findings {
         let Ok(whole) = redactor.json("/notes", text) else {
             return JsonText::empty_object();
         };
-        let hidden: Vec<String> = whole.redacted.clone();
+        let hidden = whole.redacted.clone();
         let is_visible = |path: &str| {
             !hidden.iter().any(|hidden| {
-                path.strip_prefix(hidden.as_str())
+                path.strip_prefix(hidden.path.as_str())
                     .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
             })
         };
         for (_, value) in notes {
-            let redacted = value.redacted.iter().filter(|path| is_visible(path));
-            self.redacted.extend(redacted.cloned());
+            let paths = value.redacted.iter().map(|hidden| &hidden.path);
+            self.redacted
+                .extend(paths.filter(|path| is_visible(path)).cloned());
             let truncated = value.truncated.iter().filter(|cut| is_visible(&cut.path));
             self.truncated.extend(truncated.cloned());
         }

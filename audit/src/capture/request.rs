@@ -64,13 +64,15 @@ impl RequestPart {
                 Some(findings.text(redactor.query_by("/http/query", query, &shapes)))
             }
         };
+        let request_id = RequestId::of(request);
+        let request_id = findings.text(redactor.text("/http/request_id", request_id.as_str()));
         let http = Http {
             method,
             route,
             path,
             query,
             status: None,
-            request_id: RequestId::of(request).as_str().to_owned(),
+            request_id,
             trace_id: trace_id(request),
         };
 

@@ -174,7 +174,10 @@ impl AuditScope {
                 old: json(change.old),
                 new: json(change.new),
             }));
-        said.findings.redacted.extend(differences.redacted);
+        let hidden = differences.redacted.into_iter();
+        said.findings
+            .redacted
+            .extend(hidden.map(|hidden| hidden.path));
         for cut in differences.truncated {
             match cut.sha256 {
                 None => said.findings.leave_out(&cut.path, cut.bytes),

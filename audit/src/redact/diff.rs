@@ -22,7 +22,7 @@ use super::events::{Container, Event, Events};
 use super::report::{Finding, Report, Step};
 use super::scan::{self, Mark, Marked, Tracked};
 use super::shape::Shape;
-use super::{InvalidJson, Limits, Redactor, Truncated};
+use super::{Hidden, InvalidJson, Limits, Redactor, Truncated};
 
 /// Where in a record the differences stand.
 const ROOT: &str = "/changes";
@@ -36,7 +36,7 @@ pub struct Differences {
     /// JSON pointers to where secrets were hidden in the changes. After
     /// [`Limits::findings`] of them comes `/changes` as the last entry: more were
     /// hidden somewhere below.
-    pub redacted: Vec<String>,
+    pub redacted: Vec<Hidden>,
     /// What was cut in the changes, and as the last entry how much would have stood
     /// in those for which there was no room.
     pub truncated: Vec<Truncated>,
@@ -428,7 +428,7 @@ impl<'t> Tree<'t> {
             let place = [place, &self.steps(index, inner)].concat();
             for finding in findings {
                 match finding {
-                    Finding::Hidden => report.hidden(&place),
+                    Finding::Hidden(rule) => report.hidden(&place, *rule),
                     Finding::Cut(whole) => report.cut(&place, whole),
                 }
             }

@@ -420,10 +420,8 @@ mod tests {
         assert_eq!(items.redacted, ["/request/0", "/request/1"]);
         for shape in [SKIP(), SECRET(), MASK()] {
             let whole = redacted(r#"{"a":1}"#, shape);
-            assert_eq!(
-                (whole.text.as_str(), whole.redacted.as_slice()),
-                (r#""[REDACTED]""#, &["/request".to_owned()][..])
-            );
+            assert_eq!(whole.text, r#""[REDACTED]""#);
+            assert_eq!(whole.redacted, ["/request"]);
         }
     }
 

@@ -14,12 +14,13 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use super::contents::LAYERS;
 use super::follow::Follow;
 use super::names::Folded;
-use super::report::{Report, Step};
+use super::report::{Report, Rule, Step};
 use super::scan::Output;
 use super::shape::{Shape, Treatment};
-use super::{REDACTED, Redacted, Redactor, TRUNCATED, without_nul};
+use super::{REDACTED, Redacted, Redactor, TRUNCATED, shorten, without_nul};
 
 /// Redacts a query string into a query string.
 pub(super) fn redact_query(
@@ -31,7 +32,7 @@ pub(super) fn redact_query(
     let mut report = Report::new(root, &redactor.limits);
     let hidden = Fields::new(redactor, shapes).hide_secrets(query, &mut report);
     let hidden = without_nul(&hidden);
-    let text = redactor.string(&hidden, &[], &mut report).into_owned();
+    let text = shorten(&hidden, redactor.limits.string_bytes, &[], &mut report).into_owned();
     report.finish(text)
 }
 
@@ -175,11 +176,12 @@ impl<'r> Fields<'r> {
             }
             is_first &= skipped;
             match verdict {
-                Verdict::Treated(None) => hidden.push_str(pair),
+                Verdict::Treated(None) => self.push_pair(pair, &mut hidden, report),
                 Verdict::Treated(Some(treatment)) => {
                     let (encoded, value) = split_pair(pair);
                     let name = decode(encoded);
-                    let renamed = self.redactor.renamed(&name, true);
+                    let renamed = self.redactor.renamed(&name, true, report.limits());
+                    let renamed = renamed.map(|renamed| renamed.name);
                     if !skipped {
                         hidden.push_str(renamed.as_deref().unwrap_or(encoded));
                         hidden.push('=');
@@ -187,16 +189,50 @@ impl<'r> Fields<'r> {
                         push_encoded(shown.as_deref().unwrap_or(REDACTED), &mut hidden);
                     }
                     let name = renamed.map_or(name, Cow::Owned);
-                    report.hidden(&[Step::Member(name)]);
+                    report.hidden(&[Step::Member(name)], Rule::Treatment(treatment));
                 }
                 Verdict::Hidden(secret) => {
                     hidden.push_str(secret.before);
                     hidden.push_str(REDACTED);
-                    report.hidden(&[Step::Member(secret.name)]);
+                    report.hidden(&[Step::Member(secret.name)], Rule::Name);
                 }
             }
         }
         hidden
+    }
+
+    /// Writes a pair whose name is no secret's, without what is secret in it.
+    fn push_pair(&self, pair: &str, query: &mut String, report: &mut Report<'_>) {
+        let (encoded, value) = split_pair(pair);
+        let name = decode(encoded);
+        let (place, hidden_name, hidden_value) = if pair.contains('=') {
+            let hidden_name = self.redactor.without_secrets(&name, LAYERS);
+            let hidden_value = self.redactor.without_secrets(&decode(value), LAYERS);
+            (name, hidden_name, hidden_value)
+        } else {
+            let hidden = self.redactor.without_secrets(&name, LAYERS);
+            (name, hidden, None)
+        };
+        let place = hidden_name.as_ref().map_or(place, |hidden| {
+            // The pointer leads to the name as it is shown.
+            Cow::Owned(hidden.text.clone())
+        });
+        for hidden in [&hidden_name, &hidden_value].into_iter().flatten() {
+            for rule in &hidden.rules {
+                report.hidden(&[Step::Member(place.clone())], *rule);
+            }
+        }
+        match &hidden_name {
+            Some(hidden) => push_encoded(&hidden.text, query),
+            None => query.push_str(encoded),
+        }
+        if pair.len() > encoded.len() {
+            query.push('=');
+            match &hidden_value {
+                Some(hidden) => push_encoded(&hidden.text, query),
+                None => query.push_str(value),
+            }
+        }
     }
 
     fn judge<'p>(&mut self, pair: &'p str) -> Verdict<'p> {
@@ -232,12 +268,20 @@ impl<'r> Fields<'r> {
         Verdict::Treated(treatment)
     }
 
-    /// How the type wants the values of a field treated.
+    /// How the values of a field are treated, unless its name alone makes them secret.
     fn treatment(&mut self, encoded: &str) -> Option<Treatment> {
-        if self.follow.knows_nothing() || encoded.is_empty() {
+        if encoded.is_empty() {
             return None;
         }
-        self.follow.field(&decode(encoded))
+        let name = decode(encoded);
+        let names = &self.redactor.names;
+        let by_name = names
+            .treatment(&name, &mut self.folded)
+            .filter(|treatment| *treatment != Treatment::Secret);
+        if self.follow.knows_nothing() {
+            return by_name;
+        }
+        by_name.max(self.follow.field(&name))
     }
 
     /// The secret that `inner` is, which begins at `start` of the pair, if its name
@@ -251,13 +295,15 @@ impl<'r> Fields<'r> {
     ) -> Option<Secret<'p>> {
         let (encoded, _) = split_pair(inner);
         let name = decode(encoded);
-        if !is_secret && !self.redactor.names.hides_folded(&name, &mut self.folded) {
+        let names = &self.redactor.names;
+        if !is_secret && names.treatment(&name, &mut self.folded) != Some(Treatment::Secret) {
             return None;
         }
-        if let Some(harmless) = self.redactor.renamed(&name, true) {
+        let limits = &self.redactor.limits;
+        if let Some(harmless) = self.redactor.renamed(&name, true, limits) {
             let before = pair.get(..start)?;
             return Some(Secret {
-                name: Cow::Owned(harmless),
+                name: Cow::Owned(harmless.name),
                 before,
             });
         }
@@ -273,22 +319,29 @@ fn write_field(
     output: &mut Output,
     report: &mut Report<'_>,
 ) {
-    let renamed = redactor.renamed(&field.name, field.treatment.is_some());
-    let name = renamed.as_deref().unwrap_or(&field.name);
+    let renamed = redactor.renamed(&field.name, field.treatment.is_some(), report.limits());
+    let name = renamed
+        .as_ref()
+        .map_or(&*field.name, |renamed| &renamed.name);
     let mut place = vec![Step::Member(Cow::Borrowed(name))];
     if field.treatment == Some(Treatment::Skip) {
-        report.hidden(&place);
+        report.hidden(&place, Rule::Treatment(Treatment::Skip));
         return;
     }
     output.name(name);
-    if renamed.is_some() && field.treatment.is_none() {
-        report.cut(&place, &field.name);
+    if let (Some(renamed), None) = (&renamed, field.treatment) {
+        match renamed.hidden_by {
+            Some(rule) => report.hidden(&place, rule),
+            None => report.cut(&place, &field.name),
+        }
     }
-    if field.secret != Exposure::Harmless || field.treatment.is_some() {
-        report.hidden(&place);
+    match field.treatment {
+        Some(treatment) => report.hidden(&place, Rule::Treatment(treatment)),
+        None if field.secret != Exposure::Harmless => report.hidden(&place, Rule::Name),
+        None => {}
     }
     let mut show = |value: &str, place: &[Step<'_>], output: &mut Output| match field.treatment {
-        None => output.string(&redactor.string(value, place, report)),
+        None => output.string(&redactor.string(value, LAYERS, place, report)),
         Some(treatment) => {
             let shown = redactor.glimpse(value, treatment);
             output.string(shown.as_deref().unwrap_or(REDACTED));

@@ -10,6 +10,9 @@
 //!   object, and `null` as well, because whether somebody has a password is
 //!   already something about the password. When in doubt a value is hidden; a
 //!   service shows what it knows to be harmless.
+//! - **Secrets are found by content** ([`ContentRules`]), in any string, for somebody may
+//!   have put one where none is expected: keys, tokens, passwords in URLs, card
+//!   numbers. Of such a string only the secret is replaced.
 //! - **Secrets are declared by type** ([`shape::Shape`]), wherever a service knows
 //!   the type of a text: [`Redactor::json_as`], [`Redactor::form_as`] and
 //!   [`Redactor::query_as`]. A type may hide a value, show its last characters or a
@@ -42,6 +45,7 @@
 //! can be found by trying. It tells nothing more, and without a key nothing is
 //! hashed.
 
+mod contents;
 mod diff;
 mod digest;
 mod events;
@@ -59,10 +63,13 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use contents::LAYERS;
+pub use contents::{Content, ContentRules, UnknownContent};
 pub use diff::{Difference, Differences};
 use follow::Follow;
 pub use hash::{HashKey, WeakKey};
 pub use names::NameRules;
+pub use report::{Hidden, Rule};
 use report::{Report, Step};
 use shape::{Shape, Treatment};
 
@@ -93,6 +100,7 @@ pub const TRUNCATED: &str = "[TRUNCATED]";
 #[derive(Clone, Debug, Default)]
 pub struct Redactor {
     names: NameRules,
+    contents: ContentRules,
     limits: Limits,
     hash_key: Option<HashKey>,
 }
@@ -103,12 +111,21 @@ impl Redactor {
     pub fn new(names: NameRules, limits: Limits) -> Self {
         Self {
             names,
+            contents: ContentRules::default(),
             limits,
             hash_key: None,
         }
     }
 
-    /// Hashes under this key what types want hashed, and would otherwise be hidden.
+    /// Hides contents by these rules instead of the usual ones.
+    #[must_use]
+    pub fn with_contents(mut self, contents: ContentRules) -> Self {
+        self.contents = contents;
+        self
+    }
+
+    /// Hashes under this key what types or names want hashed, and would otherwise be
+    /// hidden.
     #[must_use]
     pub fn with_hash_key(mut self, key: HashKey) -> Self {
         self.hash_key = Some(key);
@@ -265,23 +282,31 @@ impl Redactor {
     pub fn text(&self, root: &str, text: &str) -> Redacted {
         let mut report = Report::new(root, &self.limits);
         let text = without_nul(text);
-        let text = self.string(&text, &[], &mut report).into_owned();
+        let text = self.string(&text, LAYERS, &[], &mut report).into_owned();
         report.finish(text)
     }
 
     /// What a record shows of one string.
     ///
     /// Every string that is not hidden by its name passes here: as a whole, with
-    /// its escapes resolved. A rule about content must look before the cut, or
+    /// its escapes resolved. The rules about contents look before the cut, or
     /// the first half of a secret would slip through, and so that the hash is
-    /// taken of what the rule has left.
+    /// taken of what they have left.
     fn string<'s>(
         &self,
         string: &'s str,
+        layers: u8,
         place: &[Step<'_>],
         report: &mut Report<'_>,
     ) -> Cow<'s, str> {
-        shorten(string, self.limits.string_bytes, place, report)
+        let longest = report.limits().string_bytes;
+        let Some(hidden) = self.without_secrets(string, layers) else {
+            return shorten(string, longest, place, report);
+        };
+        for rule in hidden.rules {
+            report.hidden(place, rule);
+        }
+        Cow::Owned(shorten(&hidden.text, longest, place, report).into_owned())
     }
 
     /// Whether a field of this name is hidden or treated, in something flat like a path.
@@ -303,13 +328,41 @@ impl Redactor {
     ///
     /// A secret's name that is too long is not cut but hidden, as one that may
     /// have swallowed the secret.
-    fn renamed(&self, name: &str, secret: bool) -> Option<String> {
-        let beginning = beginning(name, self.limits.name_bytes);
-        if secret && (beginning.is_some() || names::may_carry_a_value(name)) {
-            return Some(REDACTED.to_owned());
+    fn renamed(&self, name: &str, secret: bool, limits: &Limits) -> Option<Renamed> {
+        let is_too_long = name.len() > limits.name_bytes;
+        if secret && (is_too_long || names::may_carry_a_value(name)) {
+            return Some(Renamed {
+                name: REDACTED.to_owned(),
+                hidden_by: Some(Rule::Name),
+                is_cut: false,
+            });
         }
-        beginning.map(marked_as_cut)
+        let hidden = self.without_secrets(name, LAYERS);
+        let hidden_by = hidden
+            .as_ref()
+            .and_then(|hidden| hidden.rules.first().copied());
+        let shown = hidden.as_ref().map_or(name, |hidden| &hidden.text);
+        match beginning(shown, limits.name_bytes) {
+            Some(beginning) => Some(Renamed {
+                name: marked_as_cut(beginning),
+                hidden_by,
+                is_cut: true,
+            }),
+            None => hidden.map(|hidden| Renamed {
+                name: hidden.text,
+                hidden_by,
+                is_cut: false,
+            }),
+        }
     }
+}
+
+/// What a record shows in the place of a name.
+struct Renamed {
+    name: String,
+    /// What hid something in it.
+    hidden_by: Option<Rule>,
+    is_cut: bool,
 }
 
 /// A redacted text and what was done to it.
@@ -319,7 +372,7 @@ pub struct Redacted {
     pub text: String,
     /// JSON pointers to where secrets were hidden. After [`Limits::findings`] of
     /// them comes the root as the last entry: more were hidden somewhere below.
-    pub redacted: Vec<String>,
+    pub redacted: Vec<Hidden>,
     /// What was cut. After [`Limits::findings`] of them comes the root as the
     /// last entry, with the size and hash of all further ones put together.
     pub truncated: Vec<Truncated>,
@@ -366,6 +419,18 @@ pub struct Limits {
     pub fields: usize,
     /// How many places are reported as hidden, and how many as cut.
     pub findings: usize,
+}
+
+impl Limits {
+    /// For a text that is cut later, as part of another one.
+    const NONE: Self = Self {
+        depth: usize::MAX,
+        string_bytes: usize::MAX,
+        name_bytes: usize::MAX,
+        pointer_bytes: 0,
+        fields: usize::MAX,
+        findings: 1,
+    };
 }
 
 impl Default for Limits {

@@ -18,7 +18,9 @@
 //! that was stored cannot be taken back, while a count that was hidden can be had
 //! with [`NameRules::show`].
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+
+use super::shape::Treatment;
 
 /// Which names are names of secrets: a list that fits most services, and what a
 /// service adds to it or takes from it.
@@ -36,32 +38,40 @@ use std::collections::HashSet;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct NameRules {
-    hidden: HashSet<String>,
-    shown: HashSet<String>,
+    /// What a service has said of names, folded; nothing is done to those it shows.
+    own: HashMap<String, Option<Treatment>>,
 }
 
 impl NameRules {
     /// Hides values of this name too, in any case and with any separators. Unlike
     /// the built-in names it counts only as the whole name.
     #[must_use]
-    pub fn hide(mut self, name: &str) -> Self {
-        let folded = Folded::of(name);
-        self.shown.remove(&folded.letters);
-        self.hidden.insert(folded.letters);
-        self
+    pub fn hide(self, name: &str) -> Self {
+        self.with(name, Some(Treatment::Secret))
+    }
+
+    /// Shows a keyed hash of the values of exactly this name, in any case and with any
+    /// separators, so that records with a known value can be found by those who may
+    /// hash it ([`Redactor::hash`](super::Redactor::hash)). Without a key they are
+    /// hidden.
+    #[must_use]
+    pub fn hash(self, name: &str) -> Self {
+        self.with(name, Some(Treatment::Hash))
     }
 
     /// Shows values of exactly this name, in any case and with any separators,
     /// although they would be hidden. Secrets within the value are still hidden.
     #[must_use]
-    pub fn show(mut self, name: &str) -> Self {
-        let folded = Folded::of(name);
-        self.hidden.remove(&folded.letters);
-        self.shown.insert(folded.letters);
+    pub fn show(self, name: &str) -> Self {
+        self.with(name, None)
+    }
+
+    fn with(mut self, name: &str, treatment: Option<Treatment>) -> Self {
+        self.own.insert(Folded::of(name).letters, treatment);
         self
     }
 
-    /// Whether values of this name are hidden.
+    /// Whether values of this name are hidden, or hashed.
     #[must_use]
     pub fn hides(&self, name: &str) -> bool {
         self.hides_folded(name, &mut Folded::default())
@@ -69,11 +79,16 @@ impl NameRules {
 
     /// The same, with the memory for the folded name lent by the caller.
     pub(super) fn hides_folded(&self, name: &str, folded: &mut Folded) -> bool {
+        self.treatment(name, folded).is_some()
+    }
+
+    /// How values of this name are treated.
+    pub(super) fn treatment(&self, name: &str, folded: &mut Folded) -> Option<Treatment> {
         folded.read(name);
-        if self.shown.contains(&folded.letters) {
-            return false;
+        match self.own.get(&folded.letters) {
+            Some(treatment) => *treatment,
+            None => folded.is_secret().then_some(Treatment::Secret),
         }
-        self.hidden.contains(&folded.letters) || folded.is_secret()
     }
 }
 

@@ -1,17 +1,76 @@
 //! What a redaction tells about itself: where something was hidden or cut.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
+use super::contents::Content;
+use super::shape::Treatment;
 use super::{Limits, Redacted, Truncated};
+
+/// Where something was hidden, and by which rule.
+///
+/// It is equal to its pointer, which is what a record keeps of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hidden {
+    /// JSON pointer to the place.
+    pub path: String,
+    /// What hid it.
+    pub rule: Rule,
+}
+
+impl PartialEq<str> for Hidden {
+    fn eq(&self, path: &str) -> bool {
+        self.path == path
+    }
+}
+
+impl PartialEq<&str> for Hidden {
+    fn eq(&self, path: &&str) -> bool {
+        self.path == *path
+    }
+}
+
+impl PartialEq<String> for Hidden {
+    fn eq(&self, path: &String) -> bool {
+        self.path == *path
+    }
+}
+
+/// What hides a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// Its name.
+    Name,
+    /// What its type, or the configuration of names, wants done to it.
+    Treatment(Treatment),
+    /// How it looks.
+    Content(Content),
+    /// It is wrapped in more encodings than anybody looks into.
+    Unread,
+    /// Several rules, in more places than are listed.
+    More,
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name => formatter.write_str("name"),
+            Self::Treatment(treatment) => formatter.write_str(treatment.as_str()),
+            Self::Content(content) => content.fmt(formatter),
+            Self::Unread => formatter.write_str("unread"),
+            Self::More => formatter.write_str("more"),
+        }
+    }
+}
 
 /// Collects what was hidden and cut below one root.
 pub(super) struct Report<'r> {
     root: &'r str,
     limits: &'r Limits,
-    redacted: Vec<String>,
+    redacted: Vec<Hidden>,
     more_redacted: bool,
     truncated: Vec<Truncated>,
     more_truncated: Option<Fingerprint>,
@@ -23,8 +82,8 @@ pub(super) struct Report<'r> {
 /// Something that was hidden or cut, at a place that is kept elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Finding {
-    /// A secret was hidden.
-    Hidden,
+    /// A secret was hidden by this rule.
+    Hidden(Rule),
     /// This was cut.
     Cut(String),
 }
@@ -78,23 +137,32 @@ impl<'r> Report<'r> {
         self.paused = false;
     }
 
-    /// Notes that a secret was hidden at this place.
-    pub(super) fn hidden(&mut self, place: &[Step<'_>]) {
+    /// The limits that hold for what is reported, and for what is shown.
+    pub(super) fn limits(&self) -> &'r Limits {
+        self.limits
+    }
+
+    /// Notes that a secret was hidden at this place. What several rules hide there is
+    /// one finding, of the first of them.
+    pub(super) fn hidden(&mut self, place: &[Step<'_>], rule: Rule) {
         if self.paused || self.more_redacted {
             return;
         }
         if let Some(tracked) = &mut self.tracked {
-            tracked.push(Finding::Hidden);
+            tracked.push(Finding::Hidden(rule));
             return;
         }
         if self.redacted.len() >= self.limits.findings {
             self.more_redacted = true;
-            self.redacted.push(self.root.to_owned());
+            self.redacted.push(Hidden {
+                path: self.root.to_owned(),
+                rule: Rule::More,
+            });
             return;
         }
-        let pointer = self.pointer(place);
-        if self.redacted.last() != Some(&pointer) {
-            self.redacted.push(pointer);
+        let path = self.pointer(place);
+        if self.redacted.last().is_none_or(|last| last.path != path) {
+            self.redacted.push(Hidden { path, rule });
         }
     }
 
@@ -226,7 +294,7 @@ mod tests {
         };
         let mut report = Report::new("/r", &limits);
         for name in ["a", "b", "c", "d"] {
-            report.hidden(&[member(name)]);
+            report.hidden(&[member(name)], Rule::Name);
             report.cut(&[member(name)], name);
         }
         let redacted = report.finish(String::new());
@@ -248,8 +316,8 @@ mod tests {
     fn a_repeated_place_is_listed_once() {
         let limits = Limits::default();
         let mut report = Report::new("", &limits);
-        report.hidden(&[member("pin")]);
-        report.hidden(&[member("pin")]);
+        report.hidden(&[member("pin")], Rule::Name);
+        report.hidden(&[member("pin")], Rule::Name);
         assert_eq!(report.finish(String::new()).redacted, ["/pin"]);
     }
 }

@@ -38,13 +38,14 @@
 
 use std::borrow::Cow;
 
+use super::contents::{self, Content, LAYERS};
 use super::digest::{self, Digest, Digester};
 use super::events::{Container, Event, Events, Quoted, Unescaped};
 use super::follow::Follow;
 use super::names::Folded;
-use super::report::{Finding, Report, Step};
+use super::report::{Finding, Report, Rule, Step};
 use super::shape::{Shape, Treatment};
-use super::{InvalidJson, REDACTED, Redacted, Redactor, TRUNCATED, shorten};
+use super::{InvalidJson, Limits, REDACTED, Redacted, Redactor, TRUNCATED, shorten};
 
 pub(super) fn redact(
     redactor: &Redactor,
@@ -52,9 +53,29 @@ pub(super) fn redact(
     text: &str,
     shapes: &[&'static Shape],
 ) -> Result<Redacted, InvalidJson> {
-    let mut scan = Scan::new(redactor, text, shapes, Report::new(root, &redactor.limits));
+    let report = Report::new(root, &redactor.limits);
+    let mut scan = Scan::new(redactor, text, shapes, LAYERS, report);
     scan.run()?;
     Ok(scan.report.finish(scan.output.finish()))
+}
+
+/// Hides the secrets in JSON that is a string in another text, and cuts nothing of it;
+/// `None` if there are none. `layers` of encodings may be taken off, of which this is
+/// one.
+pub(super) fn redact_inner(
+    redactor: &Redactor,
+    text: &str,
+    layers: u8,
+) -> Result<Option<(String, Rule)>, InvalidJson> {
+    let Some(layers) = layers.checked_sub(1) else {
+        return Ok(Some((REDACTED.to_owned(), Rule::Unread)));
+    };
+    let report = Report::new("", &Limits::NONE);
+    let mut scan = Scan::new(redactor, text, &[], layers, report);
+    scan.run()?;
+    let inner = scan.report.finish(scan.output.finish());
+    let rule = inner.redacted.first().map(|hidden| hidden.rule);
+    Ok(rule.map(|rule| (inner.text, rule)))
 }
 
 /// Redacts a text for somebody who is going to compare it with another one, and
@@ -64,7 +85,8 @@ pub(super) fn track(
     text: &str,
     shapes: &[&'static Shape],
 ) -> Result<Tracked, InvalidJson> {
-    let mut scan = Scan::new(redactor, text, shapes, Report::tracking(&redactor.limits));
+    let report = Report::tracking(&redactor.limits);
+    let mut scan = Scan::new(redactor, text, shapes, LAYERS, report);
     scan.marks.list = Some(Vec::new());
     scan.run()?;
     Ok(Tracked {
@@ -144,6 +166,8 @@ struct Scan<'t> {
     place: Vec<Step<'t>>,
     report: Report<'t>,
     marks: Marks,
+    /// How many encodings may be taken off a string.
+    layers: u8,
     /// Where in the output the region begins that is going to be cut.
     too_deep: Option<usize>,
     /// Lent out for each string with escapes, and each name, to save allocations.
@@ -156,6 +180,7 @@ impl<'t> Scan<'t> {
         redactor: &'t Redactor,
         text: &'t str,
         shapes: &[&'static Shape],
+        layers: u8,
         report: Report<'t>,
     ) -> Self {
         Self {
@@ -169,6 +194,7 @@ impl<'t> Scan<'t> {
             place: Vec::new(),
             report,
             marks: Marks::default(),
+            layers,
             too_deep: None,
             unescaped: String::new(),
             folded: Folded::default(),
@@ -194,43 +220,49 @@ impl<'t> Scan<'t> {
                 (Cow::Owned(self.unescaped.clone()), unescaped)
             }
         };
-        let by_name = self
-            .redactor
-            .names
-            .hides_folded(&says, &mut self.folded)
-            .then_some(Treatment::Secret);
+        let by_name = self.redactor.names.treatment(&says, &mut self.folded);
         let depth = self.events.depth();
         let by_type = self
             .follow
             .as_mut()
             .and_then(|follow| follow.member(depth, &says));
         let treatment = by_name.max(by_type);
-        let renamed = self.redactor.renamed(&says, treatment.is_some());
+        let rule = match (by_name, treatment) {
+            (Some(Treatment::Secret), Some(Treatment::Secret)) => Rule::Name,
+            (_, treatment) => Rule::Treatment(treatment.unwrap_or(Treatment::Secret)),
+        };
+        let limits = self.report.limits();
+        let renamed = self.redactor.renamed(&says, treatment.is_some(), limits);
 
         if self.too_deep.is_none()
             && let Some(step) = self.place.last_mut()
         {
             *step = Step::Member(match &renamed {
-                Some(other) => Cow::Owned(other.clone()),
+                Some(other) => Cow::Owned(other.name.clone()),
                 None => says.clone(),
             });
         }
         if treatment == Some(Treatment::Skip) {
-            return self.leave_out(renamed.unwrap_or_else(|| says.into_owned()));
+            let shown = renamed.map_or_else(|| says.into_owned(), |renamed| renamed.name);
+            return self.leave_out(shown);
         }
 
         self.output.begin();
         let at = self.output.len();
         match &renamed {
-            Some(other) => self.output.string(other),
+            Some(other) => self.output.string(&other.name),
             None if unescaped == Unescaped::Altered => self.output.string(&says),
             None => self.output.push(name.as_written()),
         }
         self.output.push(":");
 
-        if renamed.is_some() {
-            if treatment.is_none() {
-                self.report.cut(&self.place, &says);
+        if let Some(renamed) = &renamed {
+            match renamed.hidden_by {
+                Some(rule) if treatment.is_none() => self.report.hidden(&self.place, rule),
+                None if treatment.is_none() && renamed.is_cut => {
+                    self.report.cut(&self.place, &says);
+                }
+                _ => {}
             }
             self.marks.add(at, &mut self.report, || {
                 Marked::Name(digest::of_name(&says))
@@ -239,7 +271,7 @@ impl<'t> Scan<'t> {
         if let Some(treatment) = treatment
             && let Some(value) = self.events.next()?
         {
-            self.treated(value, treatment)?;
+            self.treated(value, treatment, rule)?;
         }
         Ok(())
     }
@@ -249,7 +281,8 @@ impl<'t> Scan<'t> {
         if let Some(value) = self.events.next()? {
             self.pass_over(value)?;
         }
-        self.report.hidden(&self.place);
+        let rule = Rule::Treatment(Treatment::Skip);
+        self.report.hidden(&self.place, rule);
         self.marks.add(self.output.len(), &mut self.report, || {
             Marked::LeftOut(name)
         });
@@ -260,7 +293,9 @@ impl<'t> Scan<'t> {
         let treatment = self.treatment(value);
         self.begin_value();
         match (treatment, value) {
-            (Some(treatment), value) => self.treated(value, treatment)?,
+            (Some(treatment), value) => {
+                self.treated(value, treatment, Rule::Treatment(treatment))?;
+            }
             (None, Event::String(string)) => self.string(string),
             (None, Event::Literal(literal)) => self.literal(literal),
             (None, Event::Open(container)) => self.open(container),
@@ -278,7 +313,12 @@ impl<'t> Scan<'t> {
     }
 
     /// Shows of a value what its treatment permits.
-    fn treated(&mut self, value: Event<'t>, treatment: Treatment) -> Result<(), InvalidJson> {
+    fn treated(
+        &mut self,
+        value: Event<'t>,
+        treatment: Treatment,
+        rule: Rule,
+    ) -> Result<(), InvalidJson> {
         let shown = match value {
             Event::String(string) if treatment < Treatment::Secret => {
                 let (says, _) = string.read(&mut self.unescaped);
@@ -292,7 +332,7 @@ impl<'t> Scan<'t> {
         let digest = self.pass_over(value)?;
         let at = self.output.len();
         self.output.string(shown.as_deref().unwrap_or(REDACTED));
-        self.report.hidden(&self.place);
+        self.report.hidden(&self.place, rule);
         self.marks.add(at, &mut self.report, || match treatment {
             Treatment::Skip => Marked::Skipped,
             _ => Marked::Value(digest),
@@ -328,7 +368,8 @@ impl<'t> Scan<'t> {
         let (says, unescaped) = string.read(&mut self.unescaped);
         let at = self.output.len();
         match (
-            self.redactor.string(says, &self.place, &mut self.report),
+            self.redactor
+                .string(says, self.layers, &self.place, &mut self.report),
             unescaped,
         ) {
             (Cow::Borrowed(_), Unescaped::Faithfully) => self.output.push(string.as_written()),
@@ -344,22 +385,20 @@ impl<'t> Scan<'t> {
 
     fn literal(&mut self, literal: &str) {
         let at = self.output.len();
-        // Many readers hold numbers as floats and refuse a whole page of records
-        // for one that is beyond them. As a string everybody can read it.
-        if literal.parse::<f64>().is_ok_and(f64::is_infinite)
-            && literal.len() <= self.redactor.limits.string_bytes
-        {
+        let longest = self.report.limits().string_bytes;
+        if self.redactor.contents.hides(Content::CardNumber) && contents::is_card_number(literal) {
+            self.report
+                .hidden(&self.place, Rule::Content(Content::CardNumber));
+            self.output.string(REDACTED);
+        } else if literal.parse::<f64>().is_ok_and(f64::is_infinite) && literal.len() <= longest {
+            // Many readers hold numbers as floats and refuse a whole page of records
+            // for one that is beyond them. As a string everybody can read it.
             self.report.cut(&self.place, literal);
             self.output.string(literal);
         } else {
             // The first digits of a number are another number, so one that is too
             // long can only be shown as a string.
-            match shorten(
-                literal,
-                self.redactor.limits.string_bytes,
-                &self.place,
-                &mut self.report,
-            ) {
+            match shorten(literal, longest, &self.place, &mut self.report) {
                 Cow::Borrowed(whole) => return self.output.push(whole),
                 Cow::Owned(cut) => self.output.string(&cut),
             }
@@ -374,7 +413,7 @@ impl<'t> Scan<'t> {
             follow.open(container, self.events.depth());
         }
         if self.too_deep.is_none() {
-            if self.events.depth() > self.redactor.limits.depth {
+            if self.events.depth() > self.report.limits().depth {
                 self.too_deep = Some(self.output.len());
                 self.report.pause();
             } else {
@@ -402,7 +441,7 @@ impl<'t> Scan<'t> {
             None => {
                 self.place.pop();
             }
-            Some(start) if self.events.depth() == self.redactor.limits.depth => {
+            Some(start) if self.events.depth() == self.report.limits().depth => {
                 self.cut_region(start)
             }
             Some(_) => {}
@@ -577,7 +616,7 @@ mod tests {
             ]
         );
         for pointer in &found.redacted {
-            let value = shown.pointer(pointer.strip_prefix("/request").unwrap());
+            let value = shown.pointer(pointer.path.strip_prefix("/request").unwrap());
             assert_eq!(value.unwrap(), REDACTED);
         }
     }

@@ -88,3 +88,16 @@ pub enum Treatment {
     /// item or the whole text, that it was there.
     Skip,
 }
+
+impl Treatment {
+    /// What it is called in explanations.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mask => "mask",
+            Self::Hash => "hash",
+            Self::Secret => "secret",
+            Self::Skip => "skip",
+        }
+    }
+}

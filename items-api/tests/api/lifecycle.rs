@@ -1,6 +1,4 @@
-use std::io::{BufRead as _, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 
 use audit::testing::{TestDatabase, eventually};
 use diesel::RunQueryDsl as _;
@@ -11,6 +9,7 @@ use reqwest::StatusCode;
 use serde_json::json;
 
 use crate::harness::{Answer, TestService, assert_problem};
+use crate::program::{address_of, program, terminate};
 
 #[actix_web::test]
 async fn the_service_waits_for_a_postgres_that_comes_later() {
@@ -219,35 +218,6 @@ fn a_mistake_on_the_command_line_is_answered_with_the_fix() {
     }
 }
 
-/// The program with nothing of our own environment that could change it.
-fn program(data_dir: &Path, database_url: Option<&str>) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_items-api"));
-    for (name, _) in
-        std::env::vars().filter(|(name, _)| name.starts_with("ITEMS_API") || name == "DATABASE_URL")
-    {
-        command.env_remove(name);
-    }
-    command
-        .current_dir(data_dir)
-        .env("ITEMS_API_DATA_DIR", data_dir)
-        .env("ITEMS_API_LOG", "warn");
-    if let Some(url) = database_url {
-        command.env("DATABASE_URL", url);
-    }
-    command
-}
-
-fn address_of(service: &mut Child) -> String {
-    let mut line = String::new();
-    BufReader::new(service.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
-    line.trim()
-        .strip_prefix("listening on ")
-        .unwrap_or_else(|| panic!("{line:?}"))
-        .to_owned()
-}
-
 /// The tables may not be there yet when the service listens already.
 async fn create_until_accepted(address: &str, token: &str) {
     eventually("an item is created", async || {
@@ -262,16 +232,6 @@ async fn create_until_accepted(address: &str, token: &str) {
         (response.status() == StatusCode::CREATED).then_some(())
     })
     .await;
-}
-
-fn terminate(child: &Child) {
-    assert!(
-        Command::new("kill")
-            .arg(child.id().to_string())
-            .status()
-            .unwrap()
-            .success()
-    );
 }
 
 fn stored(database: &TestDatabase, action: &str) -> i64 {

@@ -9,8 +9,11 @@
 
 mod audit_trail;
 mod bad_input;
+mod canaries;
 mod changes;
 mod harness;
 mod items;
 mod lifecycle;
+mod program;
+mod redaction;
 mod service;

@@ -1,0 +1,167 @@
+//! What a string says in another way.
+//!
+//! JSON within a string is the whole string; its secrets are hidden in it, and it stays
+//! JSON. Percent-encoding and base64 may be any part of a string. Of those the part is
+//! hidden as a whole if there is a secret in it, because what it would be without has
+//! no evidence left in it.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::general_purpose::GeneralPurposeConfig;
+use base64::engine::{DecodePaddingMode, GeneralPurpose};
+use percent_encoding::percent_decode_str;
+
+use super::super::Redactor;
+use super::super::report::Rule;
+use super::{Secret, is_url_safe, replaced, run};
+
+/// Base64 as people write it, with padding or without.
+const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
+    .with_decode_allow_trailing_bits(true)
+    .with_decode_padding_mode(DecodePaddingMode::Indifferent);
+const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
+const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
+
+/// The shortest base64 that is looked into.
+const BASE64_BYTES: usize = 12;
+
+/// Whether the string, as a whole, looks as if it were JSON that can hold something.
+pub(super) fn may_be_json(string: &str) -> bool {
+    let bytes = string.trim_ascii().as_bytes();
+    matches!(
+        (bytes.first(), bytes.last()),
+        (Some(b'{'), Some(b'}')) | (Some(b'['), Some(b']')) | (Some(b'"'), Some(b'"'))
+    )
+}
+
+/// The encoded parts of a string that hold a secret.
+pub(super) fn find(redactor: &Redactor, string: &str, layers: u8) -> Vec<Secret> {
+    let mut secrets = Vec::new();
+    let look = Look { redactor, layers };
+    look.for_percent(string, &mut secrets);
+    look.for_base64(string, &mut secrets);
+    secrets
+}
+
+/// The text in base64 of either alphabet, if it is text.
+pub(super) fn base64(encoded: &str) -> Option<String> {
+    let bytes = STANDARD
+        .decode(encoded)
+        .or_else(|_| URL_SAFE.decode(encoded))
+        .ok()?;
+    let text = String::from_utf8(bytes).ok()?;
+    let is_text = |character: char| !character.is_control() || character.is_whitespace();
+    text.chars().all(is_text).then_some(text)
+}
+
+struct Look<'r> {
+    redactor: &'r Redactor,
+    layers: u8,
+}
+
+impl Look<'_> {
+    /// Whether something decoded holds a secret, or may, because nobody looks deeper.
+    fn holds_secrets(&self, decoded: &str) -> Option<Rule> {
+        match self.layers.checked_sub(1) {
+            None => Some(Rule::Unread),
+            Some(layers) => {
+                let hidden = self.redactor.without_secrets(decoded, layers)?;
+                hidden.rules.first().copied()
+            }
+        }
+    }
+
+    fn for_percent(&self, string: &str, secrets: &mut Vec<Secret>) {
+        if !string.contains('%') {
+            return;
+        }
+        for word in pieces(string, |byte| {
+            byte.is_ascii_whitespace() || b"\"'<>".contains(&byte)
+        }) {
+            let Some(rule) = self.percent(string, &word) else {
+                continue;
+            };
+            // The parts of a URL are looked at one by one, so that the rest of it can
+            // be shown; unless that does not find everything.
+            let delimiters = |byte| b"/?&#;=,:".contains(&byte);
+            let text = string.get(word.clone()).unwrap_or_default();
+            let mut parts = Vec::new();
+            for part in pieces(text, delimiters) {
+                if let Some(rule) = self.percent(text, &part) {
+                    parts.push(Secret { range: part, rule });
+                }
+            }
+            let ranges: Vec<_> = parts
+                .iter()
+                .map(|part| (part.range.clone(), part.rule))
+                .collect();
+            let rest = replaced(text, parts).map(|hidden| hidden.text);
+            match rest {
+                Some(rest) if self.percent(&rest, &(0..rest.len())).is_none() => {
+                    let moved = |(range, rule): (Range<usize>, Rule)| Secret {
+                        range: word.start + range.start..word.start + range.end,
+                        rule,
+                    };
+                    secrets.extend(ranges.into_iter().map(moved));
+                }
+                _ => secrets.push(Secret { range: word, rule }),
+            }
+        }
+    }
+
+    fn percent(&self, string: &str, part: &Range<usize>) -> Option<Rule> {
+        let part = string.get(part.clone())?;
+        let decoded = part
+            .contains('%')
+            .then(|| percent_decode_str(part).decode_utf8_lossy())?;
+        match decoded {
+            Cow::Owned(decoded) if decoded != part => self.holds_secrets(&decoded),
+            _ => None,
+        }
+    }
+
+    fn for_base64(&self, string: &str, secrets: &mut Vec<Secret>) {
+        let is_delimiter = |byte: u8| !is_url_safe(byte) && !b"+/".contains(&byte);
+        for word in pieces(string, is_delimiter) {
+            if word.len() < BASE64_BYTES {
+                continue;
+            }
+            let padding = run(string, word.end, |byte| byte == b'=').min(word.end + 2);
+            let word = word.start..padding;
+            let text = string.get(word.clone()).unwrap_or_default();
+            if let Some(rule) = self.base64(text) {
+                secrets.push(Secret { range: word, rule });
+                continue;
+            }
+            if !text.contains('/') {
+                continue;
+            }
+            // A segment of a path.
+            for segment in pieces(text, |byte| byte == b'/') {
+                if segment.len() >= BASE64_BYTES
+                    && let Some(rule) = self.base64(text.get(segment.clone()).unwrap_or_default())
+                {
+                    let range = word.start + segment.start..word.start + segment.end;
+                    secrets.push(Secret { range, rule });
+                }
+            }
+        }
+    }
+
+    fn base64(&self, encoded: &str) -> Option<Rule> {
+        self.holds_secrets(&base64(encoded)?)
+    }
+}
+
+/// The pieces of a string between bytes of ASCII.
+fn pieces(string: &str, is_delimiter: impl Fn(u8) -> bool) -> impl Iterator<Item = Range<usize>> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let start = run(string, at, &is_delimiter);
+        at = run(string, start, |byte| !is_delimiter(byte));
+        (at > start).then_some(start..at)
+    })
+}

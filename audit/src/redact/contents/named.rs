@@ -1,0 +1,203 @@
+//! Values behind the name of a secret, where text is no JSON: the query of a URL, a
+//! header, XML, a configuration, a line of a log, JSON that is broken or within prose.
+//!
+//! Three characters may stand between a name and its value.
+//!
+//! - `=`: up to the next space, quote or separator; in quotes, up to the quote.
+//! - `:` behind a name in quotes: the same. Behind a name that begins a line or a
+//!   quoted text, as in a header: to the end of the line, because a cookie or a
+//!   passphrase has spaces. Behind the names of headers that carry credentials: the
+//!   same, wherever they stand. Behind any other name: the next word, if it is none.
+//! - `>` of an XML tag: up to the next tag.
+
+use std::ops::Range;
+
+use super::super::REDACTED;
+use super::super::names::{Folded, NameRules};
+use super::{Content, Secret, is_url_safe};
+
+/// How far back a name is read.
+pub(super) const NAME_BYTES: usize = 64;
+/// With how many backslashes a quote may be escaped: JSON in JSON in JSON has seven.
+const ESCAPES: usize = 7;
+/// How far back the tag of a name is read.
+const TAG_BYTES: usize = 256;
+
+pub(super) fn find(string: &str, names: &NameRules, secrets: &mut Vec<Secret>) {
+    let mut folded = Folded::default();
+    let mut read_to = 0;
+    for at in memchr::memchr3_iter(b'=', b':', b'>', string.as_bytes()) {
+        if at < read_to {
+            continue;
+        }
+        let Some(name) = Name::before(string, at) else {
+            continue;
+        };
+        if !names.hides_folded(name.text, &mut folded) {
+            continue;
+        }
+        if let Some(value) = name.value(string, at) {
+            read_to = value.end;
+            secrets.push(Secret::new(value, Content::NamedValue));
+        }
+    }
+}
+
+/// What stands before a separator.
+struct Name<'s> {
+    text: &'s str,
+    place: Place,
+}
+
+/// Where a name stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Quoted,
+    /// At the beginning of a line, or behind an opening quote.
+    First,
+    Within,
+    Tag,
+}
+
+impl<'s> Name<'s> {
+    fn before(string: &'s str, at: usize) -> Option<Self> {
+        if string.as_bytes().get(at) == Some(&b'>') {
+            return Self::of_tag(string, at);
+        }
+        let before = string.as_bytes().get(at.saturating_sub(NAME_BYTES)..at)?;
+        let spaces = before
+            .iter()
+            .rev()
+            .take_while(|byte| **byte == b' ')
+            .count();
+        let before = before.get(..before.len() - spaces.min(2))?;
+        let unquoted = before
+            .strip_suffix(b"\"")
+            .or_else(|| before.strip_suffix(b"'"))
+            .map(|name| {
+                let escapes = backslashes(name.iter().rev());
+                name.get(..name.len() - escapes).unwrap_or_default()
+            });
+        let before = unquoted.unwrap_or(before);
+        let length = before
+            .iter()
+            .rev()
+            .take_while(|byte| is_in_name(**byte))
+            .count();
+        let outside = before.get(..before.len() - length)?;
+        let text = str::from_utf8(before.get(before.len() - length..)?).ok()?;
+        if !text.bytes().any(|byte| byte.is_ascii_alphabetic()) {
+            return None;
+        }
+        let place = match outside.trim_ascii_end().last() {
+            _ if unquoted.is_some() => Place::Quoted,
+            None => Place::First,
+            Some(b'"' | b'\'') => Place::First,
+            Some(_) if outside.ends_with(b"\n") || outside.ends_with(b"\r") => Place::First,
+            Some(_) => Place::Within,
+        };
+        Some(Self { text, place })
+    }
+
+    /// The name of the tag that ends here: of `<ns:Password type="x">` it is
+    /// `ns:Password`.
+    fn of_tag(string: &'s str, at: usize) -> Option<Self> {
+        let before = string.as_bytes().get(at.saturating_sub(TAG_BYTES)..at)?;
+        let tag = before.get(memchr::memrchr(b'<', before)? + 1..)?;
+        let length = tag
+            .iter()
+            .position(|byte| !is_in_name(*byte) && *byte != b':');
+        let text = str::from_utf8(tag.get(..length.unwrap_or(tag.len()))?).ok()?;
+        (!text.is_empty()).then_some(Self {
+            text,
+            place: Place::Tag,
+        })
+    }
+
+    /// Whether it is that of a header whose value has several words.
+    fn is_header(&self) -> bool {
+        const HEADERS: [&str; 4] = [
+            "authorization",
+            "cookie",
+            "proxy-authorization",
+            "set-cookie",
+        ];
+        self.place != Place::Quoted
+            && HEADERS
+                .iter()
+                .any(|header| self.text.eq_ignore_ascii_case(header))
+    }
+
+    /// The value behind the separator, if it shows something.
+    fn value(&self, string: &str, separator: usize) -> Option<Range<usize>> {
+        let rest = string.get(separator + 1..)?;
+        let spaces = rest.len() - rest.trim_start_matches([' ', '\t']).len();
+        let start = separator + 1 + spaces;
+        let rest = string.get(start..)?;
+        let to_line_end =
+            |start: usize| start..start + rest.find(['\n', '\r']).unwrap_or(rest.len());
+        let is_colon = string.as_bytes().get(separator) == Some(&b':');
+        let value = match self.place {
+            Place::Tag => start..start + rest.find('<').unwrap_or(rest.len()),
+            // A comparison, the padding of base64, or a path of Rust.
+            _ if rest.starts_with(['=', ':']) && spaces == 0 => return None,
+            _ if is_colon && self.is_header() => to_line_end(start),
+            Place::First if is_colon && !rest.starts_with(['"', '\'', '\\']) => to_line_end(start),
+            Place::Within if is_colon => {
+                let value = word(string, start)?;
+                let is_word = string
+                    .get(value.clone())
+                    .is_some_and(|word| !word.bytes().any(|byte| byte.is_ascii_digit()));
+                if is_word && !rest.starts_with(['"', '\'']) {
+                    return None;
+                }
+                value
+            }
+            _ => word(string, start)?,
+        };
+        let shown = string.get(value.clone())?;
+        let is_shown = !shown.trim().is_empty() && !is_hidden_already(shown);
+        is_shown.then_some(value)
+    }
+}
+
+/// The word that begins here, or what stands in the quotes that begin here.
+pub(super) fn word(string: &str, start: usize) -> Option<Range<usize>> {
+    let rest = string.get(start..)?.as_bytes();
+    let escapes = backslashes(rest.iter());
+    let quote = rest.get(escapes).filter(|byte| b"\"'".contains(byte));
+    let Some(quote) = quote.filter(|_| escapes <= ESCAPES) else {
+        let length = rest
+            .iter()
+            .position(|byte| byte.is_ascii_whitespace() || b"&;,\"'<>)}".contains(byte));
+        return Some(start..start + length.unwrap_or(rest.len()));
+    };
+    let inside = rest.get(escapes + 1..)?;
+    let start = start + escapes + 1;
+    let mut before = 0;
+    let end = inside.iter().position(|byte| {
+        // A quote within the quotes, and a backslash before the last one, have more
+        // backslashes than the quotes themselves.
+        let ends = byte == quote && before % (2 * (escapes + 1)) == escapes;
+        before = if *byte == b'\\' { before + 1 } else { 0 };
+        ends
+    });
+    let end = end.map_or(inside.len(), |end| end - escapes);
+    Some(start..start + end)
+}
+
+fn backslashes<'b>(bytes: impl Iterator<Item = &'b u8>) -> usize {
+    bytes
+        .take_while(|byte| **byte == b'\\')
+        .take(ESCAPES + 1)
+        .count()
+}
+
+fn is_in_name(byte: u8) -> bool {
+    is_url_safe(byte) || b".[]".contains(&byte)
+}
+
+/// Whether this is what an earlier look at the same text has left.
+fn is_hidden_already(shown: &str) -> bool {
+    shown == REDACTED || shown.starts_with("****") || shown.starts_with("hmac-sha256:")
+}
