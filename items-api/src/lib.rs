@@ -4,6 +4,7 @@
 //! - [`serve`]: the service from start to stop; the app is a value.
 //! - [`auth`]: who may do what, and tokens for local use.
 //! - [`items`]: the feature itself.
+//! - [`log`]: what is wrong, one line an event.
 
 pub mod auth;
 mod body;
@@ -12,6 +13,7 @@ mod database;
 pub mod docs;
 mod health;
 pub mod items;
+pub mod log;
 mod metrics;
 mod problem;
 pub mod serve;

@@ -220,7 +220,7 @@ fn a_mistake_on_the_command_line_is_answered_with_the_fix() {
 }
 
 /// The program with nothing of our own environment that could change it.
-fn program(data_dir: &Path, database_url: Option<&str>) -> Command {
+pub(crate) fn program(data_dir: &Path, database_url: Option<&str>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_items-api"));
     for (name, _) in
         std::env::vars().filter(|(name, _)| name.starts_with("ITEMS_API") || name == "DATABASE_URL")
@@ -237,7 +237,7 @@ fn program(data_dir: &Path, database_url: Option<&str>) -> Command {
     command
 }
 
-fn address_of(service: &mut Child) -> String {
+pub(crate) fn address_of(service: &mut Child) -> String {
     let mut line = String::new();
     BufReader::new(service.stdout.take().unwrap())
         .read_line(&mut line)
@@ -249,7 +249,7 @@ fn address_of(service: &mut Child) -> String {
 }
 
 /// The tables may not be there yet when the service listens already.
-async fn create_until_accepted(address: &str, token: &str) {
+pub(crate) async fn create_until_accepted(address: &str, token: &str) {
     eventually("an item is created", async || {
         let request = reqwest::Client::new()
             .post(format!("{address}/items/"))
@@ -264,7 +264,7 @@ async fn create_until_accepted(address: &str, token: &str) {
     .await;
 }
 
-fn terminate(child: &Child) {
+pub(crate) fn terminate(child: &Child) {
     assert!(
         Command::new("kill")
             .arg(child.id().to_string())

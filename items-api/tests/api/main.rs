@@ -8,9 +8,12 @@
 )]
 
 mod audit_trail;
+mod authorisation;
 mod bad_input;
 mod changes;
+mod failing_store;
 mod harness;
 mod items;
 mod lifecycle;
+mod outputs;
 mod service;
