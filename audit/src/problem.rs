@@ -280,8 +280,8 @@ impl ResponseError for Problem {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reason(pub &'static str);
 
-/// What a client sent is often part of a detail, and the detail of what somebody
-/// else reads on a terminal.
+/// A detail often quotes what a client sent, and somebody else may read it on a
+/// terminal.
 fn sayable(detail: &str) -> String {
     let mut detail = printable::line(detail).into_owned();
     if detail.len() > DETAIL_BYTES {
