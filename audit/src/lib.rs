@@ -65,10 +65,13 @@ mod authenticate;
 pub mod bench;
 mod gap;
 mod handle;
+pub mod headers;
 #[cfg(feature = "jwt")]
 pub mod jwt;
 mod log_gate;
+pub mod methods;
 mod metrics;
+pub mod printable;
 pub mod problem;
 pub mod strict;
 #[cfg(any(test, feature = "testing"))]

@@ -14,7 +14,8 @@ use prometheus_client::registry::Registry;
 
 use crate::journal::{Journal, Status};
 
-/// A label with one value.
+/// A label with one value. Both are ours, so that nothing from outside can be a line
+/// of its own among the metrics, or a label for each of its whims.
 pub(crate) type Label = [(&'static str, &'static str); 1];
 
 /// Counters that the rooms keep; what the journal holds is read when it is asked

@@ -14,8 +14,10 @@ use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
-/// The longest detail that is sent, in bytes. What a client sent is often part
-/// of a detail, and an answer should not grow with the mistake.
+use crate::printable;
+
+/// The longest detail that is sent, in bytes: an answer should not grow with the
+/// mistake.
 const DETAIL_BYTES: usize = 400;
 
 /// A kind of problem: one line in a table of all that can go wrong.
@@ -136,7 +138,7 @@ impl Problem {
     pub fn new(kind: &'static Kind, detail: impl Into<String>) -> Self {
         Self {
             kind,
-            detail: bounded(detail.into()),
+            detail: sayable(&detail.into()),
             errors: Vec::new(),
             retry_after: None,
             challenge: None,
@@ -147,6 +149,9 @@ impl Problem {
     #[must_use]
     pub fn with_errors(mut self, errors: Vec<FieldError>) -> Self {
         self.errors = errors;
+        for error in &mut self.errors {
+            error.detail = sayable(&error.detail);
+        }
         self
     }
 
@@ -199,10 +204,13 @@ pub enum AccessProblems {
     /// Authentication is missing or not valid
     #[response(status = 401, content_type = "application/problem+json")]
     Unauthenticated(Document<'static>),
-    /// The actor is not allowed to do this.
+    /// The actor is not allowed to do this
     #[response(status = 403, content_type = "application/problem+json")]
     Forbidden(Document<'static>),
-    /// Postgres cannot be reached, or the attempt cannot be recorded.
+    /// The service made a mistake, or does not know whether the attempt was recorded
+    #[response(status = 500, content_type = "application/problem+json")]
+    Failed(Document<'static>),
+    /// Postgres cannot be reached or took too long, or the attempt cannot be recorded
     #[response(status = 503, content_type = "application/problem+json")]
     Unavailable(Document<'static>),
 }
@@ -272,7 +280,10 @@ impl ResponseError for Problem {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reason(pub &'static str);
 
-fn bounded(mut detail: String) -> String {
+/// A detail often quotes what a client sent, and somebody else may read it on a
+/// terminal.
+fn sayable(detail: &str) -> String {
+    let mut detail = printable::line(detail).into_owned();
     if detail.len() > DETAIL_BYTES {
         let end = (0..=DETAIL_BYTES)
             .rev()
@@ -319,6 +330,12 @@ mod tests {
         let problem = Problem::new(&INVALID_PARAMETER, "é".repeat(100_000));
         let body = body_of(&problem).await;
         assert!(body["detail"].as_str().unwrap().len() <= DETAIL_BYTES + "…".len());
+    }
+
+    #[test]
+    fn a_detail_holds_nothing_that_a_terminal_obeys() {
+        let problem = Problem::new(&INVALID_PARAMETER, "`\u{1b}[2J\r\n\u{202e}` is unknown.");
+        assert_eq!(problem.detail, r"`\u{1b}[2J\r\n\u{202e}` is unknown.");
     }
 
     #[test]

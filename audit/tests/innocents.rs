@@ -5,7 +5,7 @@
 //! in every run.
 
 #![expect(
-    clippy::unwrap_used,
+    clippy::indexing_slicing,
     reason = "a test fails by panicking, and so do its helpers"
 )]
 

@@ -12,6 +12,10 @@ use serde::Deserialize;
 /// The file that is read when no other is named.
 const DEFAULT_FILE: &str = "items-api.toml";
 
+/// What is logged unless told otherwise. `actix_http` has a line for each request that
+/// is no HTTP, so that anybody could fill the log.
+const DEFAULT_LOG: &str = "info,actix_server=warn,actix_http=off";
+
 /// Options that every command takes. Each is also a key of the TOML file, spelled
 /// with underscores.
 #[derive(Args, Clone, Default, Deserialize)]
@@ -195,7 +199,8 @@ pub struct Options {
         value_name = "NAME"
     )]
     pub jwt_algorithm: Option<JwtAlgorithm>,
-    /// What to log, for example `info` or `warn,audit=debug` [default: info,actix_server=warn]
+    /// What to log, for example `info` or `warn,audit=debug` [default: info with
+    /// Actix's own lines about starting and about clients that speak no HTTP left out]
     #[arg(long, env = "ITEMS_API_LOG", global = true, value_name = "FILTER")]
     pub log: Option<String>,
     /// How to log [default: text]
@@ -437,7 +442,7 @@ impl Options {
             log: self
                 .log
                 .or(file.log)
-                .unwrap_or_else(|| "info,actix_server=warn".to_owned()),
+                .unwrap_or_else(|| DEFAULT_LOG.to_owned()),
             log_format: self
                 .log_format
                 .or(file.log_format)

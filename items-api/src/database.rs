@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use actix_web::web;
 use audit::Problem;
-use audit::problem::{INTERNAL_ERROR, STORE_UNAVAILABLE};
-use diesel::connection::SimpleConnection as _;
+use audit::problem::{INTERNAL_ERROR, QUERY_TIMED_OUT, STORE_UNAVAILABLE};
+use diesel::connection::{AnsiTransactionManager, SimpleConnection as _, TransactionManager as _};
 use diesel::pg::PgConnection;
 use diesel::r2d2::{self, ConnectionManager, CustomizeConnection, HandleError};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
+use tracing::Span;
 
 /// The items' tables, embedded so that the binary needs no files.
 pub(crate) const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../migrations/items");
@@ -64,14 +65,8 @@ impl Database {
             return Err(Failure::Unavailable.into());
         }
         let pool = self.pool.clone();
-        let result = web::block(move || {
-            let mut connection = pool.get().map_err(|error| {
-                tracing::warn!(%error, "no connection to Postgres");
-                Failure::Unavailable
-            })?;
-            work(&mut connection).map_err(Into::into)
-        })
-        .await;
+        let span = Span::current();
+        let result = web::block(move || span.in_scope(|| run(&pool, work))).await;
         match result {
             Ok(result) => result.map_err(Problem::from),
             Err(error) => {
@@ -82,12 +77,31 @@ impl Database {
     }
 }
 
+fn run<T, E: Into<Failure>>(
+    pool: &r2d2::Pool<ConnectionManager<PgConnection>>,
+    work: impl FnOnce(&mut PgConnection) -> Result<T, E>,
+) -> Result<T, Failure> {
+    let mut connection = pool.get().map_err(|error| {
+        tracing::warn!(%error, "no connection to Postgres");
+        Failure::Unavailable
+    })?;
+    work(&mut connection).map_err(|error| {
+        let failure = error.into();
+        if matches!(failure, Failure::Broken) {
+            discard(&mut connection);
+        }
+        failure
+    })
+}
+
 /// Why work on the database came to nothing.
 pub(crate) enum Failure {
     /// The work itself says no, and how.
     Refused(Problem),
     /// Postgres cannot be reached or is busy, and nothing has happened.
     Unavailable,
+    /// Postgres gave up after [`STATEMENT_TIMEOUT_MS`], and nothing has happened.
+    TimedOut,
     /// The connection broke, and it is not known after which statement.
     InDoubt,
     /// Anything else, which is in the log.
@@ -97,7 +111,7 @@ pub(crate) enum Failure {
 impl From<DieselError> for Failure {
     fn from(error: DieselError) -> Self {
         tracing::error!(%error, "a statement failed");
-        match error {
+        match &error {
             DieselError::DatabaseError(
                 DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand,
                 _,
@@ -106,6 +120,11 @@ impl From<DieselError> for Failure {
                 DatabaseErrorKind::ReadOnlyTransaction | DatabaseErrorKind::SerializationFailure,
                 _,
             ) => Self::Unavailable,
+            DieselError::DatabaseError(DatabaseErrorKind::Unknown, cause)
+                if cause.message().contains("statement timeout") =>
+            {
+                Self::TimedOut
+            }
             _ => Self::Broken,
         }
     }
@@ -126,6 +145,11 @@ impl From<Failure> for Problem {
                 "Nothing was changed; try again in a moment.",
             )
             .with_retry_after(Duration::from_secs(2)),
+            Failure::TimedOut => Self::new(
+                &QUERY_TIMED_OUT,
+                "Nothing was changed; try again in a moment.",
+            )
+            .with_retry_after(Duration::from_secs(2)),
             Failure::InDoubt => Self::new(
                 &STORE_UNAVAILABLE,
                 "The connection to the store broke: see what has changed before you try again.",
@@ -137,6 +161,12 @@ impl From<Failure> for Problem {
             ),
         }
     }
+}
+
+/// Keeps the pool from using a connection again. Statements that it has prepared may
+/// no longer fit their tables, and would fail for as long as it lives.
+fn discard(connection: &mut PgConnection) {
+    AnsiTransactionManager::transaction_manager_status_mut(connection).set_in_error();
 }
 
 /// Bounds every statement of a new connection.

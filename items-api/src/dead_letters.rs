@@ -1,6 +1,6 @@
 //! `items-api dead-letters`: audit records that Postgres refuses.
 
-use audit::Requeued;
+use audit::{Requeued, printable};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -17,7 +17,7 @@ pub(super) fn list(database_url: &str) -> Result {
             "message": letter.message,
             "record": String::from_utf8_lossy(&letter.record),
         });
-        print(&line.to_string())?;
+        print(&printable::json(&line.to_string()))?;
     }
     Ok(())
 }
@@ -29,7 +29,7 @@ pub(super) fn requeue(database_url: &str, ids: &[Uuid]) -> Result {
             None => print(&format!("{id} stored"))?,
             Some(reason) => {
                 refused += 1;
-                print(&format!("{id} refused again: {reason}"))?;
+                print(&printable::line(&format!("{id} refused again: {reason}")))?;
             }
         }
     }

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use actix_web::HttpResponse;
-use actix_web::http::header::CONTENT_SECURITY_POLICY;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
 use actix_web::web::{self, Data, Path, ServiceConfig};
+use audit::Problem;
+use audit::methods::read_only;
+use audit::problem::{INTERNAL_ERROR, NOT_FOUND};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 use utoipa_swagger_ui::Config;
@@ -80,10 +83,10 @@ pub fn openapi_json() -> serde_json::Result<String> {
 pub(crate) fn configure(config: &mut ServiceConfig) {
     config
         .app_data(Data::new(Config::from("/openapi.json")))
-        .route("/", web::get().to(welcome))
-        .route("/openapi.json", web::get().to(document))
-        .service(web::resource(["/docs", "/docs/"]).get(index))
-        .route("/docs/{file:.*}", web::get().to(assets));
+        .service(read_only(web::resource("/"), welcome))
+        .service(read_only(web::resource("/openapi.json"), document))
+        .service(read_only(web::resource(["/docs", "/docs/"]), index))
+        .service(read_only(web::resource("/docs/{file:.*}"), assets));
 }
 
 /// Say hello.
@@ -105,10 +108,14 @@ pub(crate) struct Welcome {
     docs: &'static str,
 }
 
-async fn document() -> actix_web::Result<HttpResponse> {
+async fn document() -> Result<HttpResponse, Problem> {
+    let document = openapi_json().map_err(|error| {
+        tracing::error!(%error, "the OpenAPI document cannot be written");
+        Problem::new(&INTERNAL_ERROR, "The document cannot be written.")
+    })?;
     Ok(HttpResponse::Ok()
         .content_type("application/json")
-        .body(openapi_json()?))
+        .body(document))
 }
 
 /// The page around Swagger UI. Its own one begins with an inline script, which the
@@ -120,12 +127,19 @@ async fn index() -> HttpResponse {
         .body(include_str!("docs.html"))
 }
 
-async fn assets(file: Path<String>, config: Data<Config<'static>>) -> HttpResponse {
+async fn assets(
+    file: Path<String>,
+    config: Data<Config<'static>>,
+) -> Result<HttpResponse, Problem> {
     match utoipa_swagger_ui::serve(&file, Arc::clone(&config)) {
-        Ok(Some(file)) => HttpResponse::Ok()
+        Ok(Some(file)) => Ok(HttpResponse::Ok()
             .content_type(file.content_type.as_str())
             .insert_header((CONTENT_SECURITY_POLICY, DOCS_POLICY))
-            .body(file.bytes.into_owned()),
-        _ => HttpResponse::NotFound().finish(),
+            .insert_header((CACHE_CONTROL, "max-age=3600"))
+            .body(file.bytes.into_owned())),
+        _ => Err(Problem::new(
+            &NOT_FOUND,
+            "Swagger UI has no such file; GET /docs shows its page.",
+        )),
     }
 }

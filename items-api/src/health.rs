@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::web::{self, Data, ServiceConfig};
+use audit::methods::read_only;
 use audit::{Audit, Problem};
 use diesel::connection::SimpleConnection as _;
 
@@ -12,8 +13,8 @@ use crate::problem::{NOT_READY, ProblemDocument};
 
 pub(crate) fn configure(config: &mut ServiceConfig) {
     config
-        .route("/health/live", web::get().to(live))
-        .route("/health/ready", web::get().to(ready));
+        .service(read_only(web::resource("/health/live"), live))
+        .service(read_only(web::resource("/health/ready"), ready));
 }
 
 /// Says that the process lives.

@@ -5,6 +5,7 @@
 //! - [`auth`]: who may do what, and tokens for local use.
 //! - [`redaction`]: what audit records do not show.
 //! - [`items`]: the feature itself.
+//! - [`log`]: what is wrong, one line an event.
 
 pub mod auth;
 mod body;
@@ -13,6 +14,7 @@ mod database;
 pub mod docs;
 mod health;
 pub mod items;
+pub mod log;
 mod metrics;
 mod problem;
 pub mod redaction;

@@ -3,14 +3,15 @@
 mod dead_letters;
 mod redact;
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use audit::printable;
 use clap::{Parser, Subcommand};
 use items_api::auth::{self, Role};
-use items_api::config::{Config, LogFormat, Options};
-use items_api::{docs, serve};
+use items_api::config::{Config, Options};
+use items_api::{docs, log, serve};
 use private_postgres::{Binaries, Durability, PrivatePostgres, Settings};
 use tokio::signal::unix::{SignalKind, signal};
 use uuid::Uuid;
@@ -94,7 +95,10 @@ fn main() -> ExitCode {
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "items-api: {error}");
+            let error = error.to_string();
+            for line in error.lines().map(printable::line) {
+                let _ = writeln!(io::stderr(), "items-api: {line}");
+            }
             ExitCode::FAILURE
         }
     }
@@ -104,12 +108,12 @@ fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error>> {
     let config = cli.options.resolve()?;
     match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => {
-            start_logging(&config)?;
+            log::start(&config)?;
             let database = Database::open(&config)?;
             actix_web::rt::System::new().block_on(serve(&config, &database.url))
         }
         Command::Migrate => {
-            start_logging(&config)?;
+            log::start(&config)?;
             let database = Database::open(&config)?;
             serve::migrate(&database.url)?;
             print("the database is up to date")
@@ -126,7 +130,7 @@ fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error>> {
             )?)
         }
         Command::DeadLetters { action } => {
-            start_logging(&config)?;
+            log::start(&config)?;
             let database = Database::open(&config)?;
             match action {
                 DeadLetters::List => dead_letters::list(&database.url),
@@ -204,20 +208,6 @@ impl Database {
             _private: Some(private),
         })
     }
-}
-
-fn start_logging(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
-    let filter = tracing_subscriber::EnvFilter::try_new(&config.log)
-        .map_err(|error| format!("`{}` is not a log filter ({error}); try `info`", config.log))?;
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal());
-    match config.log_format {
-        LogFormat::Text => logs.init(),
-        LogFormat::Json => logs.json().init(),
-    }
-    Ok(())
 }
 
 fn print(line: &str) -> Result<(), Box<dyn std::error::Error>> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpResponse, ResponseError as _};
+use audit::methods::read_only;
 use audit::problem::INTERNAL_ERROR;
 use audit::{Audit, Problem};
 use prometheus_client::encoding::text::encode;
@@ -25,7 +26,7 @@ impl Metrics {
 }
 
 pub(crate) fn configure(config: &mut ServiceConfig) {
-    config.route("/metrics", web::get().to(metrics));
+    config.service(read_only(web::resource("/metrics"), metrics));
 }
 
 /// Counters and gauges of the audit trail, in the OpenMetrics text format.

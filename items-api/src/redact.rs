@@ -2,6 +2,7 @@
 
 use std::io::{self, Read as _, Write as _};
 
+use audit::printable;
 use audit::redact::{Redacted, Redactor};
 use clap::ValueEnum;
 use items_api::config::RedactionConfig;
@@ -33,7 +34,11 @@ pub(crate) fn redact(config: &RedactionConfig, format: Format, explain: bool) ->
     let input = standard_input()?;
     let redacted = redacted(&redactor, format, &input)?;
     let mut output = io::stdout().lock();
-    writeln!(output, "{}", redacted.text)?;
+    let text = match format {
+        Format::Json | Format::Form => printable::json(&redacted.text),
+        Format::Query | Format::Text => printable::line(&redacted.text),
+    };
+    writeln!(output, "{text}")?;
     if explain {
         write!(output, "\n{}", explained(&redacted))?;
     }
@@ -106,5 +111,5 @@ fn explained(redacted: &Redacted) -> String {
 /// The pointer of the whole text is empty.
 fn shown(path: &str) -> String {
     let path = if path.is_empty() { "(all of it)" } else { path };
-    path.escape_debug().to_string()
+    printable::line(path).into_owned()
 }

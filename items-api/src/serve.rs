@@ -14,14 +14,11 @@ use std::time::Duration;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::http::header::{
-    CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
-};
-use actix_web::middleware::{DefaultHeaders, from_fn};
+use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data};
 use actix_web::{App, Error, HttpRequest, HttpResponse, HttpServer, ResponseError as _};
 use audit::problem::NOT_FOUND;
-use audit::{Audit, Durability, Problem, request_id};
+use audit::{Audit, Durability, Problem, headers, request_id};
 
 use crate::auth::{self, AuthError};
 use crate::config::{AuditDurability, Config};
@@ -246,23 +243,8 @@ fn app(
         .configure(items::configure)
         .configure(audit::routes::configure)
         .default_service(web::to(not_found))
-        .wrap(security_headers())
+        .wrap(headers::for_data())
         .wrap(from_fn(request_id::middleware))
-}
-
-/// Nothing here is a page, the docs aside, which say so themselves.
-fn security_headers() -> DefaultHeaders {
-    const HEADERS: [(HeaderName, HeaderValue); 3] = [
-        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-        (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-        (
-            CONTENT_SECURITY_POLICY,
-            HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
-        ),
-    ];
-    HEADERS
-        .into_iter()
-        .fold(DefaultHeaders::new(), DefaultHeaders::add)
 }
 
 async fn not_found(request: HttpRequest) -> HttpResponse {
@@ -304,21 +286,51 @@ pub fn migrate(database_url: &str) -> Result<(), audit::MigrateError> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use actix_web::test::init_service;
     use audit::testing::{Recorder, RouteCoverage};
 
     use super::*;
 
-    #[actix_web::test]
-    async fn no_route_that_changes_something_goes_without_a_record() {
-        let recorder = Recorder::default();
-        let audit = recorder.audit();
-        let state = State {
+    fn state(audit: Audit) -> State {
+        State {
             metrics: Metrics::of(&audit),
             audit,
             database: Database::new("postgresql:///nowhere?host=/nonexistent"),
-        };
-        let app = init_service(app(state)).await;
+        }
+    }
+
+    #[actix_web::test]
+    async fn the_table_of_authorisation_names_every_route() {
+        let app = init_service(app(state(Recorder::default().audit()))).await;
+        let table = include_str!("../tests/api/authorisation.txt");
+        let named: BTreeSet<String> = table
+            .lines()
+            .filter_map(|line| {
+                let mut words = line.split_whitespace();
+                let (method, path) = (words.next()?, words.next()?);
+                let path = path.trim_end_matches('/');
+                let pattern = path
+                    .replace("{item}", "{item_id}")
+                    .replace("{record}", "{id}")
+                    .replace("/docs/swagger-ui.css", "/docs/{file:.*}");
+                let pattern = if pattern.is_empty() { "/" } else { &pattern };
+                Some(format!("{method} {pattern}"))
+            })
+            .collect();
+        let missing: Vec<String> = audit::testing::routes(&app)
+            .await
+            .into_iter()
+            .filter(|route| !named.contains(route))
+            .collect();
+        assert!(missing.is_empty(), "not in the table: {missing:?}");
+    }
+
+    #[actix_web::test]
+    async fn no_route_that_changes_something_goes_without_a_record() {
+        let recorder = Recorder::default();
+        let app = init_service(app(state(recorder.audit()))).await;
         let routes = RouteCoverage::new().check(&recorder, &app).await;
         let actions: Vec<&str> = routes.iter().map(|route| route.action.as_str()).collect();
         assert_eq!(

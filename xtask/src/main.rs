@@ -6,11 +6,13 @@
 mod bench;
 mod ci;
 mod command;
+mod contract;
 mod faults;
 mod generate;
 mod libpq;
 mod postgres;
 mod run;
+mod schemathesis;
 mod test;
 mod tools;
 
@@ -61,6 +63,13 @@ enum Command {
         #[arg(last = true)]
         arguments: Vec<OsString>,
     },
+    /// Hold the service against its OpenAPI document with made-up requests, as nobody and
+    /// in every role; needs Python
+    Contract {
+        /// Arguments of `schemathesis run`, for example `-- --max-examples 500`
+        #[arg(last = true)]
+        arguments: Vec<OsString>,
+    },
     /// Everything that must hold before a change is merged
     Ci,
     /// Write docs/openapi.json and the Diesel schemas anew
@@ -73,6 +82,7 @@ fn main() -> ExitCode {
         Command::Test { arguments } => test::test(&arguments),
         Command::Faults { arguments } => faults::faults(&arguments),
         Command::Bench { arguments } => bench::bench(&arguments),
+        Command::Contract { arguments } => contract::contract(&arguments),
         Command::Ci => ci::ci(),
         Command::Generate => generate::generate(),
     };

@@ -27,7 +27,7 @@ pub(crate) fn run(release: bool, arguments: &[OsString]) -> Result {
     Err(format!("items-api cannot be started: {error}").into())
 }
 
-fn binary(release: bool) -> PathBuf {
+pub(crate) fn binary(release: bool) -> PathBuf {
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     target

@@ -8,6 +8,7 @@ use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest};
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::clock::Clock;
@@ -84,7 +85,8 @@ impl FromRequest for RequestId {
 }
 
 /// Middleware that gives every response the id of its request, those included
-/// that no handler has seen.
+/// that no handler has seen. What is logged meanwhile stands in a span `request` with
+/// the same `id`, so that a client that tells the id leads to the cause.
 ///
 /// ```
 /// use actix_web::{App, middleware::from_fn};
@@ -100,7 +102,8 @@ pub async fn middleware(
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let id = RequestId::of(request.request());
-    let mut response = next.call(request).await?;
+    let span = tracing::error_span!("request", id = id.as_str());
+    let mut response = next.call(request).instrument(span).await?;
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
         response.headers_mut().insert(HEADER, value);
     }

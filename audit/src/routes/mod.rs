@@ -1,16 +1,20 @@
 //! `/audit`: what admins and auditors ask of the trail.
 //!
-//! Reading is audited like everything else, and refusals to read are too.
+//! Reading is audited like everything else, and refusals to read are too. One request
+//! is one record: a page of a thousand, or one poll of many. Reading those records is
+//! another one, so nothing multiplies; but whoever polls adds a record each time.
 
 mod cursor;
 mod filter;
+#[cfg(feature = "openapi")]
+mod parameters;
 mod reader;
 mod records;
 
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse};
 
-use crate::problem::{METHOD_NOT_ALLOWED, Problem};
+use crate::headers;
+use crate::methods::read_only;
 pub use reader::READER_ROLES;
 
 /// Mounts `/audit`. The app needs the [`Audit`](crate::Audit) in its data.
@@ -24,35 +28,10 @@ pub use reader::READER_ROLES;
 pub fn configure(config: &mut ServiceConfig) {
     config.service(
         web::scope("/audit")
-            .service(
-                web::resource("/records")
-                    .get(records::list)
-                    .default_service(web::to(only_get)),
-            )
-            .service(
-                web::resource("/records/{id}")
-                    .get(records::get)
-                    .default_service(web::to(only_get)),
-            ),
+            .service(read_only(web::resource("/records"), records::list))
+            .service(read_only(web::resource("/records/{id}"), records::get))
+            .wrap(headers::for_data()),
     );
-}
-
-async fn only_get(request: HttpRequest) -> HttpResponse {
-    use actix_web::ResponseError as _;
-    use actix_web::http::header::{ALLOW, HeaderValue};
-
-    let mut response = Problem::new(
-        &METHOD_NOT_ALLOWED,
-        format!(
-            "{} is not possible here: the trail can be read and nothing else.",
-            request.method()
-        ),
-    )
-    .error_response();
-    response
-        .headers_mut()
-        .insert(ALLOW, HeaderValue::from_static("GET"));
-    response
 }
 
 /// OpenAPI descriptions of these routes, to be merged into a service's own.

@@ -2,14 +2,17 @@
 
 use std::fmt::Write as _;
 
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LINK};
+use actix_web::http::header::{CONTENT_TYPE, ETag, EntityTag, Header as _, IfNoneMatch, LINK};
 use actix_web::web::{self, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::Utc;
+use tracing::Span;
 use uuid::Uuid;
 
 use super::cursor;
 use super::filter;
+#[cfg(feature = "openapi")]
+use super::parameters;
 use super::reader::Reader;
 use crate::AuditScope;
 use crate::audited;
@@ -28,22 +31,22 @@ use crate::problem::{
     operation_id = "list_audit_records",
     tag = "audit",
     params(
-        ("actor" = Option<Vec<String>>, Query, description = "Id of the actor", example = json!(["alice"])),
-        ("action" = Option<Vec<String>>, Query, description = "Name of the action; a trailing `*` makes it a prefix", example = json!(["create_*"])),
-        ("resource_type" = Option<Vec<String>>, Query, description = "Type of the thing acted on", example = json!(["item"])),
-        ("resource_id" = Option<Vec<String>>, Query, description = "Id of the thing acted on"),
+        ("actor" = inline(Option<Vec<parameters::Text>>), Query, description = "Id of the actor", example = json!(["alice"])),
+        ("action" = inline(Option<Vec<parameters::Text>>), Query, description = "Name of the action; a trailing `*` makes it a prefix", example = json!(["create_*"])),
+        ("resource_type" = inline(Option<Vec<parameters::Text>>), Query, description = "Type of the thing acted on", example = json!(["item"])),
+        ("resource_id" = inline(Option<Vec<parameters::Text>>), Query, description = "Id of the thing acted on"),
         ("outcome" = Option<Vec<crate::record::Outcome>>, Query, description = "How the attempt ended"),
-        ("status" = Option<Vec<String>>, Query, description = "Status of the response, or its class", example = json!(["404", "5xx"])),
-        ("method" = Option<Vec<String>>, Query, description = "Method of the request", example = json!(["POST"])),
-        ("route" = Option<Vec<String>>, Query, description = "Pattern of the route", example = json!(["/items/{item_id}"])),
-        ("ip" = Option<Vec<String>>, Query, description = "Address or network of the client", example = json!(["192.0.2.0/24"])),
-        ("request_id" = Option<Vec<String>>, Query, description = "The `X-Request-Id` of the response"),
-        ("trace_id" = Option<Vec<String>>, Query, description = "Trace id of the request's `traceparent`"),
-        ("from" = Option<String>, Query, description = "Not before: a time (RFC 3339), a day, or an age such as `-24h`", example = "-24h"),
-        ("to" = Option<String>, Query, description = "Before, written like `from`", example = "2026-11-25T00:00:00Z"),
-        ("order" = Option<String>, Query, description = "`desc` (newest first) or `asc`", example = "desc"),
+        ("status" = inline(Option<Vec<parameters::Status>>), Query, description = "Status of the response, or its class", example = json!(["404", "5xx"])),
+        ("method" = inline(Option<Vec<parameters::Text>>), Query, description = "Method of the request", example = json!(["POST"])),
+        ("route" = inline(Option<Vec<parameters::Text>>), Query, description = "Pattern of the route", example = json!(["/items/{item_id}"])),
+        ("ip" = inline(Option<Vec<parameters::Text>>), Query, description = "Address or network of the client", example = json!(["192.0.2.0/24"])),
+        ("request_id" = inline(Option<Vec<parameters::Text>>), Query, description = "The `X-Request-Id` of the response"),
+        ("trace_id" = inline(Option<Vec<parameters::Text>>), Query, description = "Trace id of the request's `traceparent`"),
+        ("from" = inline(Option<parameters::Text>), Query, description = "Not before: a time (RFC 3339), a day, or an age such as `-24h`", example = "-24h"),
+        ("to" = inline(Option<parameters::Text>), Query, description = "Before, written like `from`", example = "2026-11-25T00:00:00Z"),
+        ("order" = inline(Option<parameters::Order>), Query, description = "`desc` (newest first) or `asc`", example = "desc"),
         ("limit" = Option<u16>, Query, description = "Records on a page, 50 by default", minimum = 1, maximum = 1000),
-        ("cursor" = Option<String>, Query, description = "The `next` of the page before"),
+        ("cursor" = inline(Option<parameters::Cursor>), Query, description = "The `next` of the page before"),
     ),
     responses(
         (status = 200, description = "A page of records; the `Link` header leads to the next one", body = RecordPage),
@@ -68,9 +71,7 @@ pub(super) async fn list(
     let next = page.next.map(|position| cursor::encode(position, order));
 
     let mut response = HttpResponse::Ok();
-    response
-        .insert_header((CONTENT_TYPE, "application/json"))
-        .insert_header((CACHE_CONTROL, "no-store"));
+    response.insert_header((CONTENT_TYPE, "application/json"));
     if let Some(next) = &next {
         response.insert_header((LINK, link_to_next(&request, next)));
     }
@@ -124,18 +125,27 @@ pub(super) async fn get(
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect();
-    let etag = format!("\"{digest}\"");
-    let known = request.headers().get(IF_NONE_MATCH);
-    if known.is_some_and(|known| known.as_bytes() == etag.as_bytes()) {
+    let etag = EntityTag::new_strong(digest);
+    if is_known(&request, &etag) {
         return Ok(HttpResponse::NotModified()
-            .insert_header((ETAG, etag))
+            .insert_header(ETag(etag))
             .finish());
     }
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "application/json"))
-        .insert_header((CACHE_CONTROL, "private, no-cache"))
-        .insert_header((ETAG, etag))
+        .insert_header(ETag(etag))
         .body(found.canonical))
+}
+
+/// Whether the client has the record already: one of the tags that it names is the
+/// record's, weak or not, or it asks for none at all
+/// ([RFC 9110, section 13.1.2](https://www.rfc-editor.org/rfc/rfc9110#section-13.1.2)).
+fn is_known(request: &HttpRequest, etag: &EntityTag) -> bool {
+    match IfNoneMatch::parse(request) {
+        Ok(IfNoneMatch::Any) => true,
+        Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|tag| tag.weak_eq(etag)),
+        Err(_) => false,
+    }
 }
 
 /// What `GET /audit/records` answers.
@@ -155,7 +165,8 @@ pub(super) struct RecordPage {
 async fn ask<T: Send + 'static>(
     question: impl FnOnce() -> Result<T, QueryError> + Send + 'static,
 ) -> Result<T, Problem> {
-    let answer = web::block(question)
+    let span = Span::current();
+    let answer = web::block(move || span.in_scope(question))
         .await
         .unwrap_or(Err(QueryError::Failed));
     answer.map_err(|error| match error {

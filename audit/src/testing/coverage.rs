@@ -13,13 +13,11 @@ use std::sync::atomic::Ordering;
 use actix_web::Error;
 use actix_web::dev::{ResourceDef, Service, ServiceResponse};
 use actix_web::http::{Method, StatusCode};
-use actix_web::introspection::{
-    GuardDetailReport, GuardReport, IntrospectionNode, IntrospectionTree, ResourceType,
-};
+use actix_web::introspection::{GuardDetailReport, GuardReport, IntrospectionNode, ResourceType};
 use actix_web::test::TestRequest;
-use actix_web::web::Data;
 
 use super::Recorder;
+use super::routes::tree;
 use crate::capture::pattern::{Piece, pieces};
 use crate::capture::survey::Surveyed;
 use crate::handle::Audit;
@@ -179,7 +177,7 @@ impl RouteCoverage {
     {
         let mut found = Found::default();
         let mut routes = Vec::new();
-        match self.tree(app).await {
+        match tree(app, self.prepared(TestRequest::get())).await {
             Some(tree) => collect(&tree.root, false, &mut routes),
             None => found.fault("the app does not tell its routes: give `check` an app that was made by `init_service`"),
         }
@@ -197,19 +195,6 @@ impl RouteCoverage {
             }
         }
         found
-    }
-
-    /// The app's routes, which every response carries with its request.
-    async fn tree<S, B>(&self, app: &S) -> Option<Data<IntrospectionTree>>
-    where
-        S: Service<actix_http::Request, Response = ServiceResponse<B>, Error = Error>,
-    {
-        let request = self.prepared(TestRequest::get().uri("/route-coverage-asks-for-the-routes"));
-        let response = app.call(request.to_request()).await.ok()?;
-        response
-            .request()
-            .app_data::<Data<IntrospectionTree>>()
-            .cloned()
     }
 
     async fn survey_route<S, B>(&self, app: &S, route: &Route, routes: &[Route], found: &mut Found)
@@ -465,7 +450,7 @@ impl fmt::Display for Found {
     }
 }
 
-fn without_slash(path: &str) -> &str {
+pub(super) fn without_slash(path: &str) -> &str {
     match path.trim_end_matches('/') {
         "" => "/",
         path => path,

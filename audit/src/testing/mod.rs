@@ -4,6 +4,7 @@
 //!   Postgres nor a disk, and sees each record as soon as it has its response.
 //! - [`RouteCoverage`] fails when a route that changes something is neither audited
 //!   nor exempt with a reason.
+//! - [`routes`] tells which routes an app has, for tables that must name all of them.
 //! - [`TestDatabase`] and [`eventually`] are for tests that want the real thing.
 //!
 //! ```
@@ -41,7 +42,9 @@
 mod coverage;
 mod database;
 mod recorder;
+mod routes;
 
 pub use coverage::{AuditedRoute, RouteCoverage};
 pub use database::{TestDatabase, eventually};
 pub use recorder::{Recorded, Recorder, RecorderBuilder};
+pub use routes::routes;

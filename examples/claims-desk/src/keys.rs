@@ -103,6 +103,8 @@ pub(crate) fn actor(connection: &mut PgConnection, key: &str) -> Result<Option<A
     }))
 }
 
+/// What is kept of a key, and looked up by it. How long the search takes may tell of
+/// the hash, and the hash nothing of a key of 256 random bits.
 fn hash(key: &str) -> Vec<u8> {
     Sha256::digest(key).to_vec()
 }

@@ -1,12 +1,13 @@
 //! The command line of `claims-desk`.
 
 use std::error::Error;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use actix_web::{HttpServer, web};
+use audit::printable::Lines;
 use chrono::TimeDelta;
 use claims_desk::{Desk, Role, Settings, app, create_key, expire_drafts};
 use clap::{Parser, Subcommand};
@@ -67,8 +68,8 @@ enum Command {
 
 fn main() -> ExitCode {
     tracing_subscriber::fmt()
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
+        .with_ansi(false)
+        .with_writer(|| Lines::of_text(io::stderr()))
         .init();
     match run(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,

@@ -18,20 +18,25 @@ const DESCRIPTION_CHARACTERS: usize = 4_000;
 #[derive(Deserialize, ToSchema, Auditable)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewItem {
-    /// 1 to 200 characters, not only spaces.
-    #[schema(min_length = 1, max_length = 200, example = "Kettle")]
+    /// 1 to 200 characters, not only spaces, and no U+0000.
+    #[schema(
+        min_length = 1,
+        max_length = 200,
+        pattern = r"^[^\u0000]*[^\s\u0000][^\u0000]*$",
+        example = "Kettle"
+    )]
     #[audit(plain)]
     name: String,
-    /// At most 4,000 characters.
-    #[schema(max_length = 4000)]
+    /// At most 4,000 characters, and no U+0000.
+    #[schema(max_length = 4000, pattern = r"^[^\u0000]*$")]
     #[audit(plain)]
     description: Option<String>,
     /// An exact decimal, as a number or a string: at most 15 digits before and 6
     /// after the point, not negative.
-    #[schema(value_type = Option<f64>, example = 12.50)]
+    #[schema(schema_with = Price::input_schema)]
     #[audit(plain)]
     price: Option<Box<RawValue>>,
-    /// A JSON object, at most 30 levels deep.
+    /// A JSON object, at most 30 levels deep, without U+0000 in its texts and names.
     #[schema(value_type = Option<Object>, example = json!({"colour": "red"}))]
     #[audit(plain)]
     attributes: Option<Box<RawValue>>,
@@ -42,21 +47,26 @@ pub(crate) struct NewItem {
 #[derive(Deserialize, ToSchema, Auditable)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ItemPatch {
-    /// 1 to 200 characters, not only spaces.
-    #[schema(min_length = 1, max_length = 200, example = "Kettle")]
+    /// 1 to 200 characters, not only spaces, and no U+0000.
+    #[schema(
+        min_length = 1,
+        max_length = 200,
+        pattern = r"^[^\u0000]*[^\s\u0000][^\u0000]*$",
+        example = "Kettle"
+    )]
     #[audit(plain)]
     name: Option<String>,
-    /// At most 4,000 characters.
+    /// At most 4,000 characters, and no U+0000.
     #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<String>, max_length = 4000)]
+    #[schema(value_type = Option<String>, max_length = 4000, pattern = r"^[^\u0000]*$")]
     #[audit(plain)]
     description: Option<Option<String>>,
     /// Written as in a new item.
     #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<f64>, example = 9.99)]
+    #[schema(schema_with = Price::input_schema)]
     #[audit(plain)]
     price: Option<Option<Box<RawValue>>>,
-    /// Replaces all attributes.
+    /// Replaces all attributes, by the rules of a new item.
     #[schema(value_type = Option<Object>)]
     #[audit(plain)]
     attributes: Option<Box<RawValue>>,

@@ -11,6 +11,7 @@ use diesel::sql_types::Numeric;
 use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
 
 const WHOLE_DIGITS: usize = 15;
 const DECIMALS: usize = 6;
@@ -42,6 +43,30 @@ impl Price {
             return None;
         }
         BigDecimal::from_str(text).ok().map(Self)
+    }
+}
+
+impl Price {
+    /// How clients may write one: exact in a string too, for those whose numbers are
+    /// floating point.
+    pub(super) fn input_schema() -> Schema {
+        let number = ObjectBuilder::new()
+            .schema_type(Type::Number)
+            .minimum(Some(0))
+            .exclusive_maximum(Some(1e15));
+        let text = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .pattern(Some(r"^[0-9]{1,15}(\.[0-9]{1,6})?$"));
+        OneOfBuilder::new()
+            .item(number)
+            .item(text)
+            .item(ObjectBuilder::new().schema_type(Type::Null))
+            .description(Some(
+                "An exact decimal, as a number or a string: at most 15 digits before and 6 after the point, \
+                 no exponent, not negative",
+            ))
+            .examples([12.50])
+            .into()
     }
 }
 

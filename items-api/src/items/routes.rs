@@ -1,14 +1,12 @@
 //! `/items/`, with and without the slash at its end.
 
-use std::convert::Infallible;
-
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, HeaderValue, LOCATION};
+use actix_web::http::header::LOCATION;
 use actix_web::web::{self, Data, Json, Path, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
-use audit::problem::{AccessProblems, METHOD_NOT_ALLOWED};
+use actix_web::{HttpRequest, HttpResponse};
+use audit::problem::AccessProblems;
 use audit::strict::audited;
-use audit::{AuditScope, Problem};
+use audit::{AuditScope, Problem, methods};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -25,18 +23,18 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
         .service(
             web::resource(["/items/", "/items"])
                 .get(list_items)
+                .head(list_items)
                 .post(create_item)
-                .default_service(web::to(|request| refuse(request, "GET, POST"))),
+                .default_service(methods::only("GET, HEAD, POST")),
         )
         .service(
             web::resource(["/items/{item_id}", "/items/{item_id}/"])
                 .get(get_item)
+                .head(get_item)
                 .put(replace_item)
                 .patch(patch_item)
                 .delete(delete_item)
-                .default_service(web::to(|request| {
-                    refuse(request, "GET, PUT, PATCH, DELETE")
-                })),
+                .default_service(methods::only("GET, HEAD, PUT, PATCH, DELETE")),
         );
 }
 
@@ -71,7 +69,7 @@ pub(crate) async fn create_item(
     get, path = "/items/", tag = "items", security(("bearer" = [])),
     params(
         ("limit" = Option<u16>, Query, description = "Items on a page, 50 by default", minimum = 1, maximum = 1000),
-        ("cursor" = Option<String>, Query, description = "The `next` of the page before"),
+        ("cursor" = Option<String>, Query, description = "The `next` of the page before", pattern = "^[A-Za-z0-9_-]{32}$"),
     ),
     responses(
         (status = 200, description = "A page of items", body = ItemPage),
@@ -205,16 +203,4 @@ pub(crate) struct ItemPage {
 
 fn parse_id(id: &str) -> Result<Uuid, Problem> {
     Uuid::try_parse(id).map_err(|_| store::not_found())
-}
-
-async fn refuse(request: HttpRequest, allowed: &'static str) -> Result<HttpResponse, Infallible> {
-    let detail = format!(
-        "{} is not possible here, but {allowed} are.",
-        request.method()
-    );
-    let mut response = Problem::new(&METHOD_NOT_ALLOWED, detail).error_response();
-    response
-        .headers_mut()
-        .insert(ALLOW, HeaderValue::from_static(allowed));
-    Ok(response)
 }

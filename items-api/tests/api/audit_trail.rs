@@ -165,15 +165,22 @@ async fn one_record_has_its_digest_as_etag_and_need_not_be_sent_twice() {
     );
     assert_eq!(serde_json::from_slice::<Value>(&body).unwrap(), record);
 
-    let again = service
-        .get(&path)
-        .bearer_auth(&ada)
-        .header("if-none-match", &etag)
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(again.status(), 304);
-    let reads = service.records("action=read_audit_record", 2).await;
+    for (known, status) in [
+        (etag.clone(), 304),
+        (format!("W/{etag}"), 304),
+        (format!("\"other\", W/\"another\" ,{etag}"), 304),
+        ("*".to_owned(), 304),
+        ("\"other\"".to_owned(), 200),
+        (digest.clone(), 200),
+        (String::new(), 200),
+    ] {
+        let request = service.get(&path).bearer_auth(&ada);
+        let request = request.header("if-none-match", &known);
+        let again = request.send().await.unwrap();
+        assert_eq!(again.status(), status, "{known}");
+        assert_eq!(again.headers()["etag"], etag, "{known}");
+    }
+    let reads = service.records("action=read_audit_record", 8).await;
     assert!(
         reads
             .iter()

@@ -282,7 +282,7 @@ fn passes_luhn(number: &str) -> bool {
             digit / 10 + digit % 10
         })
         .sum();
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }
 
 const FORM: &str = "application/x-www-form-urlencoded";

@@ -4,10 +4,12 @@ use std::net::SocketAddr;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use audit::jwt::{Audience, Claims};
 use audit::testing::{TestDatabase, eventually};
 use items_api::auth::{self, Role};
 use items_api::config::{Config, Options};
 use items_api::serve::{self, ServeError};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -133,6 +135,28 @@ impl TestService {
             lifetime,
         )
         .unwrap()
+    }
+
+    /// A token that the service would not mint: with any roles, until any time, which
+    /// may be over.
+    pub(crate) fn token_with(&self, subject: &str, roles: &[&str], exp: u64) -> String {
+        let secret = std::fs::read(self.config.data_dir.join("jwt-secret")).unwrap();
+        Self::sign(&secret, subject, roles, exp)
+    }
+
+    /// A token that is signed with this secret, whoever's it is.
+    pub(crate) fn sign(secret: &[u8], subject: &str, roles: &[&str], exp: u64) -> String {
+        let claims = Claims {
+            sub: subject.to_owned(),
+            roles: roles.iter().map(|role| (*role).to_owned()).collect(),
+            jti: None,
+            iss: "items-api".to_owned(),
+            aud: Audience::One("items-api".to_owned()),
+            iat: None,
+            exp,
+        };
+        let key = EncodingKey::from_secret(secret);
+        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key).unwrap()
     }
 
     /// Creates an item as Alice and gives back what was answered.

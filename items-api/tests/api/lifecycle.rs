@@ -5,11 +5,10 @@ use diesel::RunQueryDsl as _;
 use diesel::connection::SimpleConnection as _;
 use diesel::sql_types::BigInt;
 use items_api::auth::Role;
-use reqwest::StatusCode;
 use serde_json::json;
 
 use crate::harness::{Answer, TestService, assert_problem};
-use crate::program::{address_of, program, terminate};
+use crate::program::{address_of, create_until_accepted, program, terminate};
 
 #[actix_web::test]
 async fn the_service_waits_for_a_postgres_that_comes_later() {
@@ -216,22 +215,6 @@ fn a_mistake_on_the_command_line_is_answered_with_the_fix() {
         assert!(!output.status.success(), "{arguments:?}");
         assert!(error.contains(expected), "{arguments:?}: {error}");
     }
-}
-
-/// The tables may not be there yet when the service listens already.
-async fn create_until_accepted(address: &str, token: &str) {
-    eventually("an item is created", async || {
-        let request = reqwest::Client::new()
-            .post(format!("{address}/items/"))
-            .bearer_auth(token);
-        let response = request
-            .json(&json!({ "name": "Kettle" }))
-            .send()
-            .await
-            .unwrap();
-        (response.status() == StatusCode::CREATED).then_some(())
-    })
-    .await;
 }
 
 fn stored(database: &TestDatabase, action: &str) -> i64 {

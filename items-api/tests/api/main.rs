@@ -8,12 +8,15 @@
 )]
 
 mod audit_trail;
+mod authorisation;
 mod bad_input;
 mod canaries;
 mod changes;
+mod failing_store;
 mod harness;
 mod items;
 mod lifecycle;
+mod outputs;
 mod program;
 mod redaction;
 mod service;

@@ -4,6 +4,10 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command};
 
+use audit::testing::eventually;
+use reqwest::StatusCode;
+use serde_json::json;
+
 /// The program with nothing of our own environment that could change it.
 pub(crate) fn program(data_dir: &Path, database_url: Option<&str>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_items-api"));
@@ -43,4 +47,20 @@ pub(crate) fn terminate(child: &Child) {
             .unwrap()
             .success()
     );
+}
+
+/// The tables may not be there yet when the service listens already.
+pub(crate) async fn create_until_accepted(address: &str, token: &str) {
+    eventually("an item is created", async || {
+        let request = reqwest::Client::new()
+            .post(format!("{address}/items/"))
+            .bearer_auth(token);
+        let response = request
+            .json(&json!({ "name": "Kettle" }))
+            .send()
+            .await
+            .unwrap();
+        (response.status() == StatusCode::CREATED).then_some(())
+    })
+    .await;
 }

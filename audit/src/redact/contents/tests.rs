@@ -222,7 +222,7 @@ fn what_a_string_says_in_another_way_is_read_too() {
                 &str::to_owned,
             ] {
                 let encoded = again(&encode(secret));
-                for text in [format!("{encoded}"), format!("see {encoded} please")] {
+                for text in [encoded.clone(), format!("see {encoded} please")] {
                     let found = Redactor::default().text("/x", &text);
                     let parts = ["hunter2", &TOKEN[40..], "1111", &encoded];
                     for part in parts {
