@@ -101,6 +101,12 @@ pub const AUDIT_UNCONFIRMED: Kind = Kind::new(
     "audit_unconfirmed",
     "The attempt was made, but its record is not confirmed",
 );
+/// Credentials cannot be checked at the moment, good or bad.
+pub const AUTHENTICATION_UNAVAILABLE: Kind = Kind::new(
+    503,
+    "authentication_unavailable",
+    "Credentials cannot be checked at the moment",
+);
 /// The query asked for more than can be answered in time.
 pub const QUERY_TIMED_OUT: Kind = Kind::new(503, "query_timed_out", "The query took too long");
 /// The store cannot be asked at the moment.
@@ -202,7 +208,8 @@ pub enum AccessProblems {
     /// The actor is not allowed to do this.
     #[response(status = 403, content_type = "application/problem+json")]
     Forbidden(Document<'static>),
-    /// Postgres cannot be reached, or the attempt cannot be recorded.
+    /// Postgres cannot be reached, the attempt cannot be recorded, or the keys to check
+    /// tokens with have not arrived.
     #[response(status = 503, content_type = "application/problem+json")]
     Unavailable(Document<'static>),
 }

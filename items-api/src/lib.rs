@@ -3,6 +3,7 @@
 //! - [`config`]: what can be set, and where.
 //! - [`serve`]: the service from start to stop; the app is a value.
 //! - [`auth`]: who may do what, and tokens for local use.
+//! - [`jwks`]: the public keys of an issuer, and how new ones arrive.
 //! - [`items`]: the feature itself.
 
 pub mod auth;
@@ -12,6 +13,7 @@ mod database;
 pub mod docs;
 mod health;
 pub mod items;
+pub mod jwks;
 mod metrics;
 mod problem;
 pub mod serve;

@@ -11,6 +11,8 @@ mod audit_trail;
 mod bad_input;
 mod changes;
 mod harness;
+mod issuer;
 mod items;
 mod lifecycle;
 mod service;
+mod tokens;
