@@ -39,7 +39,8 @@ pub trait Authenticate: Send + Sync + 'static {
     ///
     /// A problem of status 401 that says what the credentials should be. It
     /// reaches the client, so it must not say what exactly was wrong with a
-    /// signature or a password.
+    /// signature or a password. Or one of status 503, when it cannot be told at the
+    /// moment whether they are good.
     fn authenticate(&self, request: &HttpRequest) -> Result<Actor, Problem>;
 }
 

@@ -103,6 +103,12 @@ pub const AUDIT_UNCONFIRMED: Kind = Kind::new(
     "audit_unconfirmed",
     "The attempt was made, but its record is not confirmed",
 );
+/// Credentials cannot be checked at the moment, good or bad.
+pub const AUTHENTICATION_UNAVAILABLE: Kind = Kind::new(
+    503,
+    "authentication_unavailable",
+    "Credentials cannot be checked at the moment",
+);
 /// The query asked for more than can be answered in time.
 pub const QUERY_TIMED_OUT: Kind = Kind::new(503, "query_timed_out", "The query took too long");
 /// The store cannot be asked at the moment.
@@ -210,7 +216,8 @@ pub enum AccessProblems {
     /// The service made a mistake, or does not know whether the attempt was recorded
     #[response(status = 500, content_type = "application/problem+json")]
     Failed(Document<'static>),
-    /// Postgres cannot be reached or took too long, or the attempt cannot be recorded
+    /// Postgres cannot be reached or took too long, the attempt cannot be recorded, or the
+    /// keys to check tokens with have not arrived
     #[response(status = 503, content_type = "application/problem+json")]
     Unavailable(Document<'static>),
 }

@@ -4,17 +4,19 @@ use std::fs;
 use std::future::{Ready, ready};
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
-use audit::jwt::{Audience, Claims, Jwt, KeyError};
+use audit::jwt::{Audience, Claims, Jwt, KeyError, KeySet, Keys};
 use audit::problem::FORBIDDEN;
 use audit::{Actor, Argument, Part, Problem};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use uuid::Uuid;
 
-use crate::config::{JwtAlgorithm, JwtConfig};
+use crate::config::{JwtAlgorithm, JwtConfig, JwtKeys};
+use crate::jwks;
 use crate::secret_file::{self, SecretFileError};
 
 /// What an actor may be here.
@@ -100,42 +102,72 @@ pub enum AuthError {
     Key(#[from] KeyError),
     /// The service only checks tokens.
     #[error(
-        "tokens are signed elsewhere, because a public key is configured: ask whoever holds the private one"
+        "tokens are signed elsewhere, because a public key or a JWKS is configured: ask whoever holds the private key"
     )]
     SignedElsewhere,
+    /// There is no thread to read the JWKS.
+    #[error("cannot start the thread that reads the JWKS: {0}")]
+    Thread(io::Error),
     /// Signing failed.
     #[error("cannot make a token: {0}")]
     Signing(String),
 }
 
-/// Checks tokens as configured: by a public key, or by the secret in the data
-/// folder, which is made if there is none.
-///
-/// # Errors
-///
-/// When the key cannot be read, made or used.
-pub fn jwt(config: &JwtConfig, data_dir: &Path) -> Result<Jwt, AuthError> {
-    let JwtConfig {
-        issuer,
-        audience,
-        public_key,
-        algorithm,
-    } = config;
-    Ok(match public_key {
-        Some(path) => {
-            let pem = fs::read(path).map_err(|source| AuthError::File {
-                path: path.display().to_string(),
-                source,
-            })?;
-            let algorithm = match algorithm {
-                JwtAlgorithm::Rs256 => Algorithm::RS256,
-                JwtAlgorithm::Es256 => Algorithm::ES256,
-                JwtAlgorithm::Eddsa => Algorithm::EdDSA,
-            };
-            Jwt::public_key(&pem, algorithm, issuer, audience)?
-        }
-        None => Jwt::hs256(&secret(data_dir)?, issuer, audience)?,
-    })
+/// How tokens are checked.
+pub(crate) struct Authentication {
+    pub(crate) jwt: Jwt,
+    /// Whether there are keys yet, so that tokens can be checked.
+    pub(crate) keys: Keys,
+    /// How it goes to follow a JWKS, where one is.
+    pub(crate) jwks: Option<Arc<jwks::Status>>,
+}
+
+impl Authentication {
+    /// Checks tokens as configured: by public keys, by a JWKS, or by the secret in the
+    /// data folder, which is made if there is none.
+    ///
+    /// # Errors
+    ///
+    /// When a key cannot be read, made or used. That a JWKS cannot be reached is none:
+    /// its keys may come later.
+    pub(crate) fn new(config: &JwtConfig, data_dir: &Path) -> Result<Self, AuthError> {
+        let JwtConfig {
+            issuer,
+            audience,
+            keys,
+            algorithm,
+        } = config;
+        let algorithm = match algorithm {
+            JwtAlgorithm::Rs256 => Algorithm::RS256,
+            JwtAlgorithm::Es256 => Algorithm::ES256,
+            JwtAlgorithm::Eddsa => Algorithm::EdDSA,
+        };
+        let keys = match keys {
+            JwtKeys::Secret => KeySet::hs256(&secret(data_dir)?)?,
+            JwtKeys::PublicKeys(path) => {
+                let pem = fs::read_to_string(path).map_err(|source| AuthError::File {
+                    path: path.display().to_string(),
+                    source,
+                })?;
+                KeySet::public_keys(&pem, algorithm)?
+            }
+            JwtKeys::Jwks { source, refresh } => {
+                let jwks =
+                    jwks::follow(source.clone(), algorithm, *refresh).map_err(AuthError::Thread)?;
+                return Ok(Self {
+                    keys: jwks.keys.clone(),
+                    jwks: Some(Arc::clone(&jwks.status)),
+                    jwt: Jwt::new(jwks.keys.clone(), issuer, audience).on_unknown_key(jwks.waker()),
+                });
+            }
+        };
+        let keys = Keys::from(keys);
+        Ok(Self {
+            jwt: Jwt::new(keys.clone(), issuer, audience),
+            keys,
+            jwks: None,
+        })
+    }
 }
 
 /// Makes a token for local use.
@@ -150,7 +182,7 @@ pub fn mint(
     roles: &[Role],
     lifetime: Duration,
 ) -> Result<String, AuthError> {
-    if config.public_key.is_some() {
+    if !matches!(config.keys, JwtKeys::Secret) {
         return Err(AuthError::SignedElsewhere);
     }
     let now = SystemTime::now()

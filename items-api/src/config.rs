@@ -2,12 +2,15 @@
 //! file, else by default.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use audit::redact::Content;
 use clap::Args;
 use serde::Deserialize;
+
+use crate::jwks::{Source, SourceError};
 
 /// The file that is read when no other is named.
 const DEFAULT_FILE: &str = "items-api.toml";
@@ -182,8 +185,8 @@ pub struct Options {
         value_name = "NAME"
     )]
     pub jwt_audience: Option<String>,
-    /// PEM file with the public key that tokens are checked with; without it a
-    /// secret in the data folder is used (HS256)
+    /// PEM file with the public key that tokens are checked with, or several one after
+    /// the other; without it and without a JWKS a secret in the data folder is used (HS256)
     #[arg(
         long,
         env = "ITEMS_API_JWT_PUBLIC_KEY",
@@ -191,7 +194,25 @@ pub struct Options {
         value_name = "FILE"
     )]
     pub jwt_public_key: Option<PathBuf>,
-    /// Algorithm of that public key [default: es256]
+    /// JSON Web Key Set with the public keys that tokens are checked with: an https
+    /// URL (http only to this machine) or a file
+    #[arg(
+        long,
+        env = "ITEMS_API_JWT_JWKS",
+        global = true,
+        value_name = "URL_OR_FILE"
+    )]
+    pub jwt_jwks: Option<String>,
+    /// Seconds between two readings of the JWKS; an unknown key is looked for at once
+    /// [default: 300]
+    #[arg(
+        long,
+        env = "ITEMS_API_JWT_JWKS_REFRESH_S",
+        global = true,
+        value_name = "SECONDS"
+    )]
+    pub jwt_jwks_refresh_s: Option<NonZeroU32>,
+    /// Algorithm of those public keys [default: es256]
     #[arg(
         long,
         env = "ITEMS_API_JWT_ALGORITHM",
@@ -327,10 +348,26 @@ pub struct JwtConfig {
     pub issuer: String,
     /// Whom they must be for.
     pub audience: String,
-    /// The key of whoever signs them, if that is somebody else.
-    pub public_key: Option<PathBuf>,
-    /// The algorithm of that key.
+    /// The keys of whoever signs them.
+    pub keys: JwtKeys,
+    /// The algorithm of those keys, unless they are a secret.
     pub algorithm: JwtAlgorithm,
+}
+
+/// Where the keys are that tokens are checked with.
+#[derive(Clone)]
+pub enum JwtKeys {
+    /// A secret in the data folder, which signs as well.
+    Secret,
+    /// A PEM file with public keys.
+    PublicKeys(PathBuf),
+    /// A document that is read again and again.
+    Jwks {
+        /// Where it is.
+        source: Source,
+        /// The time from one reading to the next.
+        refresh: Duration,
+    },
 }
 
 /// Why the configuration cannot be used.
@@ -352,6 +389,14 @@ pub enum ConfigError {
         /// What is wrong in it.
         reason: String,
     },
+    /// Keys are said to be in two places.
+    #[error(
+        "both a public key and a JWKS are set, and tokens are checked with one of them: leave out --jwt-public-key or --jwt-jwks, or its variable or key in the file"
+    )]
+    TwoSourcesOfKeys,
+    /// The JWKS cannot be where it is said to be.
+    #[error(transparent)]
+    Jwks(#[from] SourceError),
 }
 
 impl Options {
@@ -370,6 +415,11 @@ impl Options {
             .data_dir
             .or(file.data_dir)
             .unwrap_or_else(|| "data".into());
+        let keys = jwt_keys(
+            self.jwt_public_key.or(file.jwt_public_key),
+            non_empty(self.jwt_jwks).or_else(|| non_empty(file.jwt_jwks)),
+            self.jwt_jwks_refresh_s.or(file.jwt_jwks_refresh_s),
+        )?;
         Ok(Config {
             bind: self
                 .bind
@@ -433,7 +483,7 @@ impl Options {
                     .jwt_audience
                     .or(file.jwt_audience)
                     .unwrap_or_else(|| "items-api".to_owned()),
-                public_key: self.jwt_public_key.or(file.jwt_public_key),
+                keys,
                 algorithm: self
                     .jwt_algorithm
                     .or(file.jwt_algorithm)
@@ -469,9 +519,25 @@ impl Options {
     }
 }
 
+fn jwt_keys(
+    public_key: Option<PathBuf>,
+    jwks: Option<String>,
+    refresh_s: Option<NonZeroU32>,
+) -> Result<JwtKeys, ConfigError> {
+    Ok(match (public_key, jwks) {
+        (Some(_), Some(_)) => return Err(ConfigError::TwoSourcesOfKeys),
+        (Some(path), None) => JwtKeys::PublicKeys(path),
+        (None, Some(jwks)) => JwtKeys::Jwks {
+            source: jwks.parse()?,
+            refresh: Duration::from_secs(refresh_s.map_or(300, |seconds| seconds.get().into())),
+        },
+        (None, None) => JwtKeys::Secret,
+    })
+}
+
 /// An empty variable is how Compose files say that there is none.
-fn non_empty(url: Option<String>) -> Option<String> {
-    url.filter(|url| !url.is_empty())
+fn non_empty(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]
@@ -511,5 +577,36 @@ mod tests {
         let error = options.resolve().err().unwrap().to_string();
         assert!(error.contains("database_ulr"), "{error}");
         assert!(!error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn keys_are_in_one_place() {
+        let resolve = |public_key: Option<&str>, jwks: Option<&str>| {
+            let options = Options {
+                jwt_public_key: public_key.map(Into::into),
+                jwt_jwks: jwks.map(Into::into),
+                ..Options::default()
+            };
+            options.resolve().map(|config| config.jwt.keys)
+        };
+        assert!(matches!(resolve(None, None), Ok(JwtKeys::Secret)));
+        assert!(matches!(resolve(None, Some("")), Ok(JwtKeys::Secret)));
+        assert!(matches!(
+            resolve(Some("key.pem"), None),
+            Ok(JwtKeys::PublicKeys(_))
+        ));
+        let Ok(JwtKeys::Jwks { refresh, .. }) = resolve(None, Some("https://issuer.example/jwks"))
+        else {
+            panic!("no JWKS");
+        };
+        assert_eq!(refresh, Duration::from_secs(300));
+        assert!(matches!(
+            resolve(Some("key.pem"), Some("jwks.json")),
+            Err(ConfigError::TwoSourcesOfKeys)
+        ));
+        assert!(matches!(
+            resolve(None, Some("http://issuer.example/jwks")),
+            Err(ConfigError::Jwks(_))
+        ));
     }
 }

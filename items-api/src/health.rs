@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::web::{self, Data, ServiceConfig};
+use audit::jwt::Keys;
 use audit::methods::read_only;
 use audit::{Audit, Problem};
 use diesel::connection::SimpleConnection as _;
@@ -31,14 +32,23 @@ pub(crate) async fn live() -> HttpResponse {
     get, path = "/health/ready", tag = "service",
     responses(
         (status = 200, description = "Requests can be served", body = Health),
-        (status = 503, description = "Postgres cannot be reached, or is not up to date yet, or nothing can be recorded",
+        (status = 503, description = "Postgres cannot be reached, or is not up to date yet, or nothing can be recorded, or no token can be checked",
             body = ProblemDocument, content_type = "application/problem+json"),
     ),
 )]
-pub(crate) async fn ready(audit: Audit, database: Data<Database>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn ready(
+    audit: Audit,
+    keys: Data<Keys>,
+    database: Data<Database>,
+) -> Result<HttpResponse, Problem> {
     if !audit.is_accepting() {
         return Err(not_ready(
             "The disk of the audit journal fails, or the service is stopping.",
+        ));
+    }
+    if !keys.are_there() {
+        return Err(not_ready(
+            "The keys to check tokens with have not arrived; the service keeps trying.",
         ));
     }
     let answer = database

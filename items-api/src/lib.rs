@@ -4,6 +4,7 @@
 //! - [`serve`]: the service from start to stop; the app is a value.
 //! - [`auth`]: who may do what, and tokens for local use.
 //! - [`redaction`]: what audit records do not show.
+//! - [`jwks`]: the public keys of an issuer, and how new ones arrive.
 //! - [`items`]: the feature itself.
 //! - [`log`]: what is wrong, one line an event.
 
@@ -14,6 +15,7 @@ mod database;
 pub mod docs;
 mod health;
 pub mod items;
+pub mod jwks;
 pub mod log;
 mod metrics;
 mod problem;

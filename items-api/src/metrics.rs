@@ -10,6 +10,8 @@ use audit::{Audit, Problem};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 
+use crate::jwks;
+
 /// The media type of the OpenMetrics text format, which Prometheus reads.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -18,9 +20,12 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 pub(crate) struct Metrics(Arc<Registry>);
 
 impl Metrics {
-    pub(crate) fn of(audit: &Audit) -> Self {
+    pub(crate) fn of(audit: &Audit, jwks: Option<&Arc<jwks::Status>>) -> Self {
         let mut registry = Registry::default();
         audit.register_metrics(&mut registry);
+        if let Some(jwks) = jwks {
+            jwks.register(&mut registry);
+        }
         Self(Arc::new(registry))
     }
 }
@@ -29,11 +34,11 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
     config.service(read_only(web::resource("/metrics"), metrics));
 }
 
-/// Counters and gauges of the audit trail, in the OpenMetrics text format.
+/// Counters and gauges of the audit trail and of the JWKS, in the OpenMetrics text format.
 #[utoipa::path(
     get, path = "/metrics", tag = "service",
     responses(
-        (status = 200, description = "Metrics whose names begin with `audit_`", body = String,
+        (status = 200, description = "Metrics whose names begin with `audit_` and `items_api_`", body = String,
             content_type = "application/openmetrics-text"),
     ),
 )]

@@ -1,8 +1,8 @@
 //! The service from start to stop.
 //!
-//! It listens at once and becomes ready when Postgres is: requests before that
-//! are answered with 503 where they need it, and the records of all of them wait
-//! in the journal.
+//! It listens at once and becomes ready when Postgres is and when there are keys to
+//! check tokens with: requests before that are answered with 503 where they need
+//! them, and the records of all of them wait in the journal.
 
 use std::fs::DirBuilder;
 use std::io;
@@ -17,10 +17,11 @@ use actix_web::dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data};
 use actix_web::{App, Error, HttpRequest, HttpResponse, HttpServer, ResponseError as _};
+use audit::jwt::Keys;
 use audit::problem::NOT_FOUND;
 use audit::{Audit, Durability, Problem, headers, request_id};
 
-use crate::auth::{self, AuthError};
+use crate::auth::{AuthError, Authentication};
 use crate::config::{AuditDurability, Config};
 use crate::database::{Database, MIGRATIONS};
 use crate::metrics::{self, Metrics};
@@ -101,12 +102,13 @@ pub fn prepare_data_dir(path: &Path) -> Result<(), ServeError> {
 /// # Errors
 ///
 /// When the address is taken, or the data folder or the keys cannot be used.
-/// Postgres is no reason: it may come later.
+/// Postgres is no reason, and a JWKS neither: they may come later.
 pub fn start(config: &Config, database_url: &str) -> Result<Service, ServeError> {
     prepare_data_dir(&config.data_dir)?;
+    let authentication = Authentication::new(&config.jwt, &config.data_dir)?;
     let megabytes = |count: u64| count.saturating_mul(1024 * 1024);
     let mut audit = Audit::builder("items-api", database_url, &config.audit.journal_dir)
-        .authenticate(auth::jwt(&config.jwt, &config.data_dir)?)
+        .authenticate(authentication.jwt)
         .redactor(redaction::redactor(&config.redaction)?)
         .durability(match config.audit.durability {
             AuditDurability::Memory => Durability::Memory,
@@ -123,8 +125,9 @@ pub fn start(config: &Config, database_url: &str) -> Result<Service, ServeError>
     }
     let audit = audit.start()?;
     let state = State {
-        metrics: Metrics::of(&audit),
+        metrics: Metrics::of(&audit, authentication.jwks.as_ref()),
         audit,
+        keys: authentication.keys,
         database: Database::new(database_url),
     };
 
@@ -158,6 +161,7 @@ pub fn start(config: &Config, database_url: &str) -> Result<Service, ServeError>
 struct State {
     audit: Audit,
     metrics: Metrics,
+    keys: Keys,
     database: Database,
 }
 
@@ -237,6 +241,7 @@ fn app(
         .app_data(state.audit)
         .app_data(Data::new(state.database))
         .app_data(Data::new(state.metrics))
+        .app_data(Data::new(state.keys))
         .configure(docs::configure)
         .configure(health::configure)
         .configure(metrics::configure)
@@ -295,8 +300,9 @@ mod tests {
 
     fn state(audit: Audit) -> State {
         State {
-            metrics: Metrics::of(&audit),
+            metrics: Metrics::of(&audit, None),
             audit,
+            keys: Keys::default(),
             database: Database::new("postgresql:///nowhere?host=/nonexistent"),
         }
     }

@@ -35,11 +35,16 @@ impl TestService {
 
     /// A service whose tables are there, with options of the test's own.
     pub(crate) async fn start_with(options: Options) -> Self {
-        let database = TestDatabase::empty();
-        let url = database.url().to_owned();
-        let service = Self::configured(database, url, options).await;
+        let service = Self::listen_with(options).await;
         service.is_ready().await;
         service
+    }
+
+    /// A service that listens, with options of the test's own.
+    pub(crate) async fn listen_with(options: Options) -> Self {
+        let database = TestDatabase::empty();
+        let url = database.url().to_owned();
+        Self::configured(database, url, options).await
     }
 
     /// Waits until it is.
