@@ -6,7 +6,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, HeaderValue, LOCATION};
 use actix_web::web::{self, Data, Json, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
-use audit::problem::{AccessProblems, METHOD_NOT_ALLOWED};
+use audit::problem::{AccessProblems, LimitProblems, METHOD_NOT_ALLOWED};
 use audit::strict::audited;
 use audit::{AuditScope, Problem};
 use serde::Serialize;
@@ -47,6 +47,7 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
         (status = 201, description = "The item", body = Item, headers(("Location" = String, description = "Where it is"))),
         BodyProblems,
         AccessProblems,
+        LimitProblems,
     ),
 )]
 #[audited(action = "create_item", resource = "item")]
@@ -125,6 +126,7 @@ pub(crate) async fn get_item(
         BodyProblems,
         (status = 404, description = "There is no such item", body = ProblemDocument, content_type = "application/problem+json"),
         AccessProblems,
+        LimitProblems,
     ),
 )]
 #[audited(action = "replace_item", resource = "item", resource_id = id)]
@@ -152,6 +154,7 @@ pub(crate) async fn replace_item(
         BodyProblems,
         (status = 404, description = "There is no such item", body = ProblemDocument, content_type = "application/problem+json"),
         AccessProblems,
+        LimitProblems,
     ),
 )]
 #[audited(action = "patch_item", resource = "item", resource_id = id)]
@@ -178,6 +181,7 @@ pub(crate) async fn patch_item(
         (status = 204, description = "The item is gone"),
         (status = 404, description = "There is no such item", body = ProblemDocument, content_type = "application/problem+json"),
         AccessProblems,
+        LimitProblems,
     ),
 )]
 #[audited(action = "delete_item", resource = "item", resource_id = id)]
