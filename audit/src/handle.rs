@@ -114,11 +114,13 @@ impl Audit {
         self.shared.journal.drain(Instant::now() + timeout)
     }
 
-    /// Lets every record that was handed over survive a power cut, and says
-    /// whether that worked within `timeout`. It blocks.
+    /// Tells what the trail has to tell of itself, lets every record that was handed
+    /// over survive a power cut, and says whether that worked within `timeout`. It
+    /// blocks.
     ///
     /// It is for the moment before a process ends without [`Audit::drain`].
     pub fn flush(&self, timeout: Duration) -> bool {
+        self.shared.record_notices(When::AtOnce);
         self.shared.journal.flush(timeout)
     }
 

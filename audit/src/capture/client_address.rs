@@ -147,7 +147,10 @@ impl ForwardedHeader {
 
     /// The address in one entry, if there is one that can be read.
     fn address(self, entry: &[u8]) -> Option<IpAddr> {
-        let entry = str::from_utf8(entry).ok()?;
+        if entry.len() > ENTRY_BYTES {
+            return None;
+        }
+        let entry = str::from_utf8(entry.trim_ascii()).ok()?;
         match self {
             Self::XForwardedFor => address(entry),
             Self::Forwarded => address(forwarded_for(entry)?),
@@ -166,16 +169,15 @@ impl<'a> Iterator for Entries<'a> {
         loop {
             let (rest, entry) = split_last(self.0?, b',');
             self.0 = rest;
-            let entry = entry.trim_ascii();
-            if !entry.is_empty() {
+            if entry.len() > ENTRY_BYTES || !entry.trim_ascii().is_empty() {
                 return Some(entry);
             }
         }
     }
 }
 
-/// Splits a text at its last separator that is not within quotes. An entry that is too
-/// long is given back as far as it was looked at, and nothing before it.
+/// Splits a text at its last separator that is not within quotes. Of an entry that is too
+/// long, the last bytes are given back, one more than an entry may have.
 fn split_last(text: &[u8], separator: u8) -> (Option<&[u8]>, &[u8]) {
     let mut is_quoted = false;
     for (position, &byte) in text.iter().enumerate().rev() {

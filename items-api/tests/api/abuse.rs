@@ -78,6 +78,27 @@ async fn a_flood_of_bad_tokens_is_told_by_few_records_and_hinders_nobody_who_is_
 }
 
 #[actix_web::test]
+async fn the_record_of_a_flood_can_be_found_and_its_digest_is_that_of_its_bytes() {
+    let service = TestService::start_with(few_refusals()).await;
+    for _ in 0..6 {
+        service.post("/items/").send().await.unwrap();
+    }
+    // It is told when the flood is over, which takes ten seconds.
+    let told = service
+        .records("action=audit.throttled&ip=127.0.0.1", 1)
+        .await;
+    assert_eq!(told[0]["client"]["ip"], "127.0.0.1");
+    assert_eq!(told[0]["notes"]["actions"], json!({ "create_item": 1 }));
+    let path = format!("/audit/records/{}", told[0]["id"].as_str().unwrap());
+    let ada = service.token("ada", Role::Admin);
+    let response = service.get(&path).bearer_auth(&ada).send().await.unwrap();
+    let etag = response.headers()["etag"].to_str().unwrap().to_owned();
+    let digest = audit::record::digest(&response.bytes().await.unwrap());
+    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(etag, format!("\"{digest}\""));
+}
+
+#[actix_web::test]
 async fn a_query_too_many_is_refused_and_recorded() {
     let mut service = TestService::start_with(Options {
         audit_queries: Some(Allowance::new(2, 1)),

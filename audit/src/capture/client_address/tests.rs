@@ -195,10 +195,16 @@ fn the_walk_ends_after_so_many_proxies_and_so_long_an_entry() {
     assert_eq!(client(XForwardedFor, PROXY, &[&line]), "198.51.100.7");
     let line = format!("198.51.100.7,{}", entries(HOPS));
     assert_eq!(client(XForwardedFor, PROXY, &[&line]), "10.0.0.2");
-    let line = format!("198.51.100.7,{}1.2.3.4", " ".repeat(ENTRY_BYTES));
-    assert_eq!(client(XForwardedFor, PROXY, &[&line]), "1.2.3.4");
-    let line = format!("198.51.100.7,{}", "x".repeat(100_000));
-    assert_eq!(client(XForwardedFor, PROXY, &[&line]), PROXY);
+    for long in [
+        "x".repeat(100_000),
+        " ".repeat(ENTRY_BYTES + 1),
+        format!("{}10.0.0.2", " ".repeat(ENTRY_BYTES)),
+    ] {
+        let lines = ["198.51.100.7", &format!("198.51.100.7,{long}")];
+        assert_eq!(client(XForwardedFor, PROXY, &lines), PROXY);
+    }
+    let longest = format!("{}198.51.100.7", " ".repeat(ENTRY_BYTES - 12));
+    assert_eq!(client(XForwardedFor, PROXY, &[&longest]), "198.51.100.7");
 }
 
 fn header() -> impl Strategy<Value = ForwardedHeader> {
