@@ -1,10 +1,12 @@
 //! When attempts begin, and the ids that say so.
 
+use std::sync::OnceLock;
 use std::time::Instant;
 #[cfg(any(test, feature = "testing"))]
 use std::{
     sync::Arc,
-    sync::atomic::{AtomicI64, Ordering},
+    sync::atomic::{AtomicI64, AtomicU64, Ordering},
+    time::Duration,
 };
 
 use chrono::{DateTime, SubsecRound as _, Utc};
@@ -21,14 +23,19 @@ pub(crate) enum Clock {
     Fixed(Arc<Fixed>),
 }
 
-/// Time that passes by a second for each attempt.
+/// Time that passes by a second for each attempt, and when a test says so.
 #[cfg(any(test, feature = "testing"))]
 #[derive(Debug)]
 pub(crate) struct Fixed {
     start: DateTime<Utc>,
     attempts: AtomicI64,
     requests: AtomicI64,
+    /// What a test has let pass, in nanoseconds.
+    passed_ns: AtomicU64,
 }
+
+/// Where monotonic time begins.
+static START: OnceLock<Instant> = OnceLock::new();
 
 /// The beginning of an attempt.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +53,7 @@ impl Clock {
             start: start.trunc_subsecs(6),
             attempts: AtomicI64::new(0),
             requests: AtomicI64::new(0),
+            passed_ns: AtomicU64::new(0),
         }))
     }
 
@@ -63,7 +71,7 @@ impl Clock {
             #[cfg(any(test, feature = "testing"))]
             Self::Fixed(fixed) => {
                 let number = fixed.attempts.fetch_add(1, Ordering::Relaxed);
-                let occurred_at = fixed.start + chrono::TimeDelta::seconds(number);
+                let occurred_at = fixed.now() + chrono::TimeDelta::seconds(number);
                 Moment {
                     id: numbered(id_at(occurred_at), number),
                     occurred_at,
@@ -71,6 +79,38 @@ impl Clock {
                 }
             }
         }
+    }
+
+    /// The time of day.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        match self {
+            Self::System => Utc::now().trunc_subsecs(6),
+            #[cfg(any(test, feature = "testing"))]
+            Self::Fixed(fixed) => fixed.now(),
+        }
+    }
+
+    /// Time that never goes back, in nanoseconds since some moment before.
+    pub(crate) fn monotonic_ns(&self) -> u64 {
+        match self {
+            Self::System => {
+                let start = START.get_or_init(Instant::now);
+                u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX)
+            }
+            #[cfg(any(test, feature = "testing"))]
+            Self::Fixed(fixed) => fixed.passed_ns.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Lets time pass on a clock that stands still, and says whether it is one.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn advance(&self, time: Duration) -> bool {
+        let Self::Fixed(fixed) = self else {
+            return false;
+        };
+        let time_ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        fixed.passed_ns.fetch_add(time_ns, Ordering::Relaxed);
+        true
     }
 
     /// A request without an id gets this one.
@@ -86,6 +126,14 @@ impl Clock {
                 )
             }
         }
+    }
+}
+
+#[cfg(any(test, feature = "testing"))]
+impl Fixed {
+    fn now(&self) -> DateTime<Utc> {
+        let passed = Duration::from_nanos(self.passed_ns.load(Ordering::Relaxed));
+        self.start + passed
     }
 }
 

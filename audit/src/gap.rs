@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
+use serde_json::json;
 
-/// The action of the record that tells of a gap.
-pub(crate) const ACTION: &str = "audit.gap";
+use crate::notice::{Notice, time};
+use crate::record::{Actor, Outcome};
 
 /// Attempts that nothing recorded, until a record tells of them.
 #[derive(Debug, Default)]
@@ -58,22 +58,24 @@ impl Gaps {
 }
 
 impl Gap {
-    /// When the first of the attempts was made.
-    pub(crate) fn began_at(&self) -> DateTime<Utc> {
-        self.first.1
-    }
-
-    /// The notes of the record that tells of it.
-    pub(crate) fn notes(&self) -> Value {
-        let time = |at: DateTime<Utc>| at.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string();
-        json!({
-            "attempts": self.attempts,
-            "first_seq": self.first.0,
-            "last_seq": self.last.0,
-            "from": time(self.first.1),
-            "to": time(self.last.1),
-            "actions": self.actions,
-        })
+    /// What there is to tell.
+    pub(crate) fn notice(&self) -> Notice {
+        Notice {
+            began_at: self.first.1,
+            action: "audit.gap",
+            outcome: Outcome::Unknown,
+            reason: "not_recorded",
+            actor: Actor::system("audit"),
+            client: None,
+            notes: json!({
+                "attempts": self.attempts,
+                "first_seq": self.first.0,
+                "last_seq": self.last.0,
+                "from": time(self.first.1),
+                "to": time(self.last.1),
+                "actions": self.actions,
+            }),
+        }
     }
 }
 
@@ -89,7 +91,7 @@ mod tests {
         gaps.count("b", 8, at(2));
         gaps.count("a", 7, at(1));
         gaps.count("b", 9, at(3));
-        let notes = gaps.take().unwrap().notes();
+        let notes = gaps.take().unwrap().notice().notes;
         assert_eq!(notes["attempts"], 3);
         assert_eq!(notes["first_seq"], 7);
         assert_eq!(notes["last_seq"], 9);

@@ -13,17 +13,20 @@ use prometheus_client::registry::Registry;
 use uuid::Uuid;
 
 use crate::authenticate::{Authenticate, FromExtensions};
-use crate::clock::{Clock, id_at};
-use crate::gap::{self, Gaps};
+use crate::capture::TrustedProxies;
+use crate::clock::Clock;
+use crate::gap::Gaps;
 use crate::journal::{
     Durability, Journal, JournalSettings, OpenError, PAYLOAD_BYTES_MAX, Permit, Refusal,
 };
 use crate::log_gate::LogGate;
 use crate::metrics::Metrics;
+use crate::notice::Notice;
 use crate::postgres::{QueryError, Store, StoreSettings};
 use crate::problem::Problem;
-use crate::record::{Actor, JsonText, Outcome, Record, SCHEMA, Truncated};
+use crate::record::{Actor, JsonText, Outcome, Record, Truncated};
 use crate::redact::Redactor;
+use crate::throttle::{Allowance, Throttle, ThrottleSettings, When};
 use crate::writer;
 
 /// How much of a body a record keeps, unless the service says otherwise.
@@ -31,8 +34,8 @@ const CAPTURE_BYTES: usize = 64 * 1024;
 /// The most that a service may ask for: a record of twice as much still fits into
 /// the journal.
 const CAPTURE_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// How long a gap waits for its record, at least.
-const GAP_INTERVAL: Duration = Duration::from_millis(500);
+/// How often the trail looks whether it has something to tell of itself.
+const NOTICE_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The audit trail of one service: what `#[audited]` records through.
 ///
@@ -65,6 +68,8 @@ struct Shared {
     redactor: Redactor,
     capture_bytes: usize,
     authenticate: Box<dyn Authenticate>,
+    proxies: TrustedProxies,
+    throttle: Throttle,
     durability: Durability,
     clock: Clock,
     journal: Journal,
@@ -91,6 +96,8 @@ impl Audit {
             redactor: Redactor::default(),
             capture_bytes: CAPTURE_BYTES,
             authenticate: Box::new(FromExtensions),
+            proxies: TrustedProxies::default(),
+            throttle: ThrottleSettings::default(),
             durability: Durability::Crash,
             journal: JournalSettings::new(journal),
             store: StoreSettings::new(database_url.into()),
@@ -103,15 +110,17 @@ impl Audit {
     ///
     /// It blocks: call it when the server has stopped, or on a thread of its own.
     pub fn drain(&self, timeout: Duration) -> u64 {
-        self.shared.record_gap();
+        self.shared.record_notices(When::AtOnce);
         self.shared.journal.drain(Instant::now() + timeout)
     }
 
-    /// Lets every record that was handed over survive a power cut, and says
-    /// whether that worked within `timeout`. It blocks.
+    /// Tells what the trail has to tell of itself, lets every record that was handed
+    /// over survive a power cut, and says whether that worked within `timeout`. It
+    /// blocks.
     ///
     /// It is for the moment before a process ends without [`Audit::drain`].
     pub fn flush(&self, timeout: Duration) -> bool {
+        self.shared.record_notices(When::AtOnce);
         self.shared.journal.flush(timeout)
     }
 
@@ -170,6 +179,14 @@ impl Audit {
 
     pub(crate) fn clock(&self) -> &Clock {
         &self.shared.clock
+    }
+
+    pub(crate) fn proxies(&self) -> &TrustedProxies {
+        &self.shared.proxies
+    }
+
+    pub(crate) fn throttle(&self) -> &Throttle {
+        &self.shared.throttle
     }
 
     pub(crate) fn authenticate(&self, request: &HttpRequest) -> Result<Actor, Problem> {
@@ -253,57 +270,43 @@ impl Shared {
         self.seq.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Records that attempts went without a record, once there is room to.
-    fn record_gap(&self) {
-        if !self.gaps.is_open() {
-            return;
+    /// Records what the trail has to tell of itself, once there is room to: attempts that
+    /// went without a record, and requests that were not admitted.
+    fn record_notices(&self, when: When) {
+        if self.gaps.is_open() {
+            self.tell(|| self.gaps.take().map(|gap| gap.notice()));
         }
+        while self.throttle.has_tally(when)
+            && self.tell(|| self.throttle.take_tally(when).map(|tally| tally.notice()))
+        {}
+    }
+
+    /// Records a notice, which is taken only if there is room for it. Says whether it was.
+    fn tell(&self, take: impl FnOnce() -> Option<Notice>) -> bool {
         let Ok(permit) = self.journal.reserve() else {
-            return;
+            return false;
         };
-        let Some(gap) = self.gaps.take() else {
-            return;
+        let Some(notice) = take() else {
+            return false;
         };
-        let notes = JsonText::new(gap.notes().to_string());
-        let record = Record {
-            id: id_at(gap.began_at()),
-            schema: SCHEMA,
-            service: self.service.clone(),
-            instance: self.instance.clone(),
-            seq: self.next_seq(),
-            occurred_at: gap.began_at(),
-            duration_us: 0,
-            action: gap::ACTION.to_owned(),
-            outcome: Outcome::Unknown,
-            reason: Some("not_recorded".to_owned()),
-            actor: Actor::system("audit"),
-            resource: None,
-            http: None,
-            client: None,
-            request: None,
-            response: None,
-            changes: Vec::new(),
-            notes: notes.unwrap_or_else(|_| JsonText::empty_object()),
-            redacted: Vec::new(),
-            truncated: Vec::new(),
-        };
+        tracing::warn!(action = notice.action, notes = %notice.notes, "the trail has something to tell");
+        let seq = self.next_seq();
+        let record = notice.record(&self.redactor, &self.service, &self.instance, seq);
         let id = record.id;
         match frame(record) {
-            Ok(bytes) => {
-                tracing::warn!(gap = %gap.notes(), "attempts went without a record");
-                drop(permit.append(id, bytes, Durability::Crash));
-            }
-            Err(error) => tracing::error!(%error, "the record of a gap could not be serialised"),
+            Ok(bytes) => drop(permit.append(id, bytes, Durability::Crash)),
+            Err(error) => tracing::error!(%error, "a notice could not be serialised"),
         }
+        true
     }
 }
 
-/// Records gaps for as long as the audit trail is there.
-fn watch_for_gaps(audit: &Weak<Shared>) {
+/// Records notices for as long as the audit trail is there.
+fn watch_for_notices(audit: &Weak<Shared>) {
     while let Some(shared) = audit.upgrade() {
-        shared.record_gap();
+        shared.record_notices(When::Due);
         drop(shared);
-        thread::sleep(GAP_INTERVAL);
+        thread::sleep(NOTICE_INTERVAL);
     }
 }
 
@@ -324,6 +327,8 @@ pub struct AuditBuilder {
     redactor: Redactor,
     capture_bytes: usize,
     authenticate: Box<dyn Authenticate>,
+    proxies: TrustedProxies,
+    throttle: ThrottleSettings,
     durability: Durability,
     journal: JournalSettings,
     store: StoreSettings,
@@ -334,6 +339,46 @@ impl AuditBuilder {
     /// an [`Actor`] in the request's extensions.
     pub fn authenticate(mut self, authenticate: impl Authenticate) -> Self {
         self.authenticate = Box::new(authenticate);
+        self
+    }
+
+    /// Which proxies are believed when they say for whom they speak. By default none is,
+    /// and the client is whoever holds the connection.
+    pub fn trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
+        self.proxies = proxies;
+        self
+    }
+
+    /// How many attempts of one actor may be refused, and of one address where nobody is
+    /// known, before its requests are answered 429 without being attempts. Those are
+    /// counted, and told by records `audit.throttled`. 5,000 at once and 50 a second
+    /// after that by default.
+    ///
+    /// An attempt is refused when its outcome is rejected, denied or aborted. It counts
+    /// once for every 4 KiB of its record, and for more as the journal fills.
+    pub fn refusals(mut self, allowance: Allowance) -> Self {
+        self.throttle.refusals = allowance;
+        self
+    }
+
+    /// The same for all together who are not known. 20,000 at once and 200 a second after
+    /// that by default.
+    pub fn unknown_refusals(mut self, allowance: Allowance) -> Self {
+        self.throttle.unknown_refusals = allowance;
+        self
+    }
+
+    /// How many queries of one actor `/audit` answers. 5,000 at once and 200 a second
+    /// after that by default.
+    pub fn queries(mut self, allowance: Allowance) -> Self {
+        self.throttle.queries = allowance;
+        self
+    }
+
+    /// How many of them at the same time; further ones wait for a moment. Three by
+    /// default, one less than there are readers; zero is no limit.
+    pub fn queries_at_once(mut self, queries: u32) -> Self {
+        self.throttle.queries_at_once = queries;
         self
     }
 
@@ -417,6 +462,13 @@ impl AuditBuilder {
                 "an earlier process left records behind, which are delivered now"
             );
         }
+        let clock = Clock::System;
+        let throttle = Throttle::new(
+            self.throttle,
+            journal.clone(),
+            clock.clone(),
+            Arc::clone(&metrics),
+        );
         let store = Store::new(self.store);
         writer::start(&journal, &store, &metrics).map_err(OpenError::Threads)?;
         let shared = Arc::new(Shared {
@@ -426,8 +478,10 @@ impl AuditBuilder {
             redactor: self.redactor,
             capture_bytes: self.capture_bytes,
             authenticate: self.authenticate,
+            proxies: self.proxies,
+            throttle,
             durability: self.durability,
-            clock: Clock::System,
+            clock,
             journal,
             store: Some(store),
             gaps: Gaps::default(),
@@ -437,7 +491,7 @@ impl AuditBuilder {
             survey: std::sync::atomic::AtomicBool::new(false),
         });
         let watched = Arc::downgrade(&shared);
-        spawn("audit-gaps", move || watch_for_gaps(&watched)).map_err(OpenError::Threads)?;
+        spawn("audit-notices", move || watch_for_notices(&watched)).map_err(OpenError::Threads)?;
         Ok(Audit { shared })
     }
 }
@@ -448,6 +502,8 @@ pub(crate) struct InMemorySettings {
     pub(crate) service: String,
     pub(crate) redactor: Redactor,
     pub(crate) authenticate: Box<dyn Authenticate>,
+    pub(crate) proxies: TrustedProxies,
+    pub(crate) throttle: ThrottleSettings,
     pub(crate) durability: Durability,
     pub(crate) clock: Clock,
 }
@@ -456,6 +512,13 @@ pub(crate) struct InMemorySettings {
 #[cfg(any(test, feature = "testing"))]
 impl Audit {
     pub(crate) fn in_memory(settings: InMemorySettings, journal: Journal) -> Self {
+        let metrics = Arc::<Metrics>::default();
+        let throttle = Throttle::new(
+            settings.throttle,
+            journal.clone(),
+            settings.clock.clone(),
+            Arc::clone(&metrics),
+        );
         Self {
             shared: Arc::new(Shared {
                 service: settings.service,
@@ -464,12 +527,14 @@ impl Audit {
                 redactor: settings.redactor,
                 capture_bytes: CAPTURE_BYTES,
                 authenticate: settings.authenticate,
+                proxies: settings.proxies,
+                throttle,
                 durability: settings.durability,
                 clock: settings.clock,
                 journal,
                 store: None,
                 gaps: Gaps::default(),
-                metrics: Arc::default(),
+                metrics,
                 refusals: LogGate::default(),
                 survey: std::sync::atomic::AtomicBool::new(false),
             }),
@@ -481,8 +546,8 @@ impl Audit {
         &self.shared.survey
     }
 
-    pub(crate) fn record_gap(&self) {
-        self.shared.record_gap();
+    pub(crate) fn record_notices(&self, when: When) {
+        self.shared.record_notices(when);
     }
 }
 

@@ -71,20 +71,23 @@ pub mod jwt;
 mod log_gate;
 pub mod methods;
 mod metrics;
+mod notice;
 pub mod printable;
 pub mod problem;
 pub mod strict;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod throttle;
 
 pub use audit_macros::{Auditable, audited};
 pub use auditable::{Auditable, Classified};
 pub use authenticate::{Authenticate, FromExtensions};
 pub use capture::{
-    Answer, Argument, AuditScope, Part, RequestId, Task, TaskError, TransactionError, Untyped,
-    request_id,
+    Answer, Argument, AuditScope, ForwardedHeader, Part, RequestId, Task, TaskError,
+    TransactionError, TrustedProxies, Untyped, request_id,
 };
 pub use handle::{Audit, AuditBuilder};
+pub use ipnet::IpNet;
 pub use journal::{Durability, OpenError};
 pub use postgres::{
     DeadLetter, DeadLetterError, MigrateError, Requeued, bounded_url, dead_letters, migrate,
@@ -92,6 +95,7 @@ pub use postgres::{
 };
 pub use problem::Problem;
 pub use record::{Actor, ActorKind, Outcome, Record};
+pub use throttle::{Allowance, InvalidAllowance};
 
 /// Compiles, and where it can runs, what the guide shows.
 #[cfg(doctest)]

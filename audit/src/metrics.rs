@@ -30,6 +30,8 @@ pub(crate) struct Metrics {
     pub(crate) unconfirmed: Counter,
     pub(crate) contradictions: Counter,
     pub(crate) gaps: Counter,
+    pub(crate) throttled: Family<Label, Counter>,
+    pub(crate) queries_refused: Family<Label, Counter>,
     pub(crate) writer_records: Counter,
     pub(crate) writer_batch_records: Histogram,
     pub(crate) writer_batch_seconds: Histogram,
@@ -52,6 +54,8 @@ impl Default for Metrics {
             unconfirmed: Counter::default(),
             contradictions: Counter::default(),
             gaps: Counter::default(),
+            throttled: Family::default(),
+            queries_refused: Family::default(),
             writer_records: Counter::default(),
             writer_batch_records: counts(),
             writer_batch_seconds: seconds(),
@@ -110,6 +114,16 @@ impl Metrics {
             "gap_attempts",
             "Attempts let through without a record",
             self.gaps.clone(),
+        );
+        registry.register(
+            "throttled",
+            "Requests not admitted because too many attempts before them were refused, by whose allowance is used up",
+            self.throttled.clone(),
+        );
+        registry.register(
+            "queries_refused",
+            "Queries of the trail refused because their actor asks too many, by the limit",
+            self.queries_refused.clone(),
         );
         registry.register(
             "writer_records",

@@ -89,6 +89,18 @@ pub const NOT_FOUND: Kind = Kind::new(404, "not_found", "There is nothing at thi
 /// What is at this path cannot be used in this way.
 pub const METHOD_NOT_ALLOWED: Kind =
     Kind::new(405, "method_not_allowed", "The method is not possible here");
+/// Too many attempts of this actor or address were refused before.
+pub const TOO_MANY_REFUSALS: Kind = Kind::new(
+    429,
+    "too_many_refusals",
+    "Too many attempts before this one were refused",
+);
+/// The actor has asked more of the audit trail than is answered.
+pub const TOO_MANY_QUERIES: Kind = Kind::new(
+    429,
+    "too_many_queries",
+    "The actor asks too much of the audit trail",
+);
 /// The handler panicked, or the service is put together wrongly.
 pub const INTERNAL_ERROR: Kind = Kind::new(500, "internal_error", "The service made a mistake");
 /// There is no room to record the attempt, so it is not made.
@@ -161,7 +173,7 @@ impl Problem {
         self
     }
 
-    /// Says when trying again is worth it, to the second.
+    /// Says when trying again is worth it, in whole seconds, not sooner.
     #[must_use]
     pub fn with_retry_after(mut self, retry_after: Duration) -> Self {
         self.retry_after = Some(retry_after);
@@ -222,6 +234,16 @@ pub enum AccessProblems {
     Unavailable(Document<'static>),
 }
 
+/// The problem of every audited route, as OpenAPI describes it.
+#[cfg(feature = "openapi")]
+#[derive(utoipa::IntoResponses)]
+pub enum LimitProblems {
+    /// Too many attempts of this actor or address were refused, or it asks too much of
+    /// the audit trail; `Retry-After` says when to try again.
+    #[response(status = 429, content_type = "application/problem+json")]
+    TooMany(Document<'static>),
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}: {}", self.kind.title, self.detail)
@@ -239,7 +261,8 @@ impl ResponseError for Problem {
         let status = self.status_code();
         let mut response = HttpResponse::build(status);
         if let Some(retry_after) = self.retry_after {
-            response.insert_header((RETRY_AFTER, retry_after.as_secs().max(1)));
+            let whole = retry_after.as_millis().div_ceil(1_000).max(1);
+            response.insert_header((RETRY_AFTER, whole.to_string()));
         }
         if let Some(challenge) = &self.challenge {
             response.insert_header((WWW_AUTHENTICATE, challenge.as_ref()));

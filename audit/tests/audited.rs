@@ -17,7 +17,7 @@ use actix_web::web::{self, Json, Path};
 use actix_web::{App, HttpRequest, HttpResponse, Responder, get, post, put};
 use audit::problem::{FORBIDDEN, MISSING_CREDENTIALS};
 use audit::testing::{TestDatabase, eventually};
-use audit::{Actor, Audit, AuditScope, Authenticate, Problem, audited};
+use audit::{Actor, Allowance, Audit, AuditScope, Authenticate, Problem, audited};
 use diesel::connection::SimpleConnection as _;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
@@ -413,6 +413,51 @@ async fn without_room_for_its_record_an_attempt_is_refused_before_it_begins() {
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(response.headers().contains_key(RETRY_AFTER));
     assert_eq!(audit.drain(Duration::ZERO), recorded);
+}
+
+#[actix_web::test]
+async fn a_flood_of_refusals_leaves_the_last_quarter_of_the_journal_to_real_work() {
+    let folder = tempfile::tempdir().unwrap();
+    // So generous that nothing but the price is in the way.
+    let plenty = Allowance::new(1_000_000, 10_000);
+    let audit = Audit::builder("tests", NOWHERE, folder.path())
+        .authenticate(Named)
+        .journal_quota_bytes(4 * 1024 * 1024)
+        .refusals(plenty)
+        .unknown_refusals(plenty)
+        .start()
+        .unwrap();
+    let mut registry = Registry::default();
+    audit.register_metrics(&mut registry);
+    let fullness = || {
+        let mut text = String::new();
+        encode(&mut text, &registry).unwrap();
+        let gauge = |name: &str| -> f64 {
+            let line = text
+                .lines()
+                .find_map(|line| line.strip_prefix(name))
+                .unwrap();
+            line.trim().parse().unwrap()
+        };
+        gauge("audit_journal_bytes ") / gauge("audit_journal_limit_bytes ")
+    };
+    let app = app!(audit);
+    let mut refused_in_a_row = 0;
+    while refused_in_a_row < 1_000 {
+        let request = TestRequest::post().uri("/forbidden").to_request();
+        match call_service(&app, request).await.status() {
+            StatusCode::UNAUTHORIZED => refused_in_a_row = 0,
+            StatusCode::TOO_MANY_REQUESTS => refused_in_a_row += 1,
+            status => panic!("{status}"),
+        }
+    }
+    let full = fullness();
+    assert!((0.6..0.85).contains(&full), "{full}");
+
+    let request = TestRequest::put().uri("/above").set_json(json!({}));
+    let request = request.insert_header((AUTHORIZATION, "alice")).to_request();
+    assert_eq!(call_service(&app, request).await.status(), StatusCode::OK);
+    audit.drain(Duration::ZERO);
 }
 
 #[actix_web::test]

@@ -1,6 +1,7 @@
 //! Request bodies: JSON of a known shape, and a clear answer to everything else.
 
 use std::fmt::Display;
+use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
@@ -13,12 +14,25 @@ use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
 use crate::problem::{
-    BODY_TOO_LARGE, INCOMPLETE_BODY, INVALID_BODY, INVALID_JSON, UNSUPPORTED_MEDIA_TYPE,
+    BODY_TOO_LARGE, BODY_TOO_SLOW, INCOMPLETE_BODY, INVALID_BODY, INVALID_JSON,
+    UNSUPPORTED_MEDIA_TYPE,
 };
 
 /// The largest body. It is what a record keeps of a body, so that the payload of
 /// every accepted request stands in its record whole.
 const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// How long a client may take to send a body; the app holds it in its data. Actix-web has
+/// a limit for the head of a request only, and while a body is on its way, room for its
+/// record is reserved.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BodyTimeout(pub(crate) Duration);
+
+impl Default for BodyTimeout {
+    fn default() -> Self {
+        Self(Duration::from_secs(30))
+    }
+}
 
 /// A body that was read as a `T`.
 pub(crate) struct Body<T>(pub(crate) T);
@@ -35,9 +49,11 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let checked = check_headers(request);
         let payload = payload.take();
+        let BodyTimeout(patience) = request.app_data().copied().unwrap_or_default();
         Box::pin(async move {
             checked?;
-            let bytes = read(payload).await?;
+            let bytes = tokio::time::timeout(patience, read(payload)).await;
+            let bytes = bytes.unwrap_or_else(|_| Err(too_slow(patience)))?;
             serde_json::from_slice(&bytes)
                 .map(Self)
                 .map_err(|error| explain(&error))
@@ -90,6 +106,13 @@ fn too_large() -> Problem {
     Problem::new(
         &BODY_TOO_LARGE,
         format!("A body has at most {MAX_BODY_BYTES} bytes."),
+    )
+}
+
+fn too_slow(patience: Duration) -> Problem {
+    Problem::new(
+        &BODY_TOO_SLOW,
+        format!("A body must have come within {patience:?}."),
     )
 }
 

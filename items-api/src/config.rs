@@ -1,12 +1,14 @@
 //! What can be set: by a flag, else by an environment variable, else in a TOML
 //! file, else by default.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use audit::redact::Content;
+use audit::{Allowance, ForwardedHeader, IpNet};
 use clap::Args;
 use serde::Deserialize;
 
@@ -241,6 +243,129 @@ pub struct Options {
         value_name = "SECONDS"
     )]
     pub shutdown_timeout_s: Option<u64>,
+    /// Networks of the proxies that are believed when they say for whom they speak,
+    /// separated by commas, like 10.0.0.0/8,fd00::/8 [default: none]
+    #[arg(
+        long,
+        env = "ITEMS_API_TRUSTED_PROXIES",
+        global = true,
+        value_name = "NETWORKS"
+    )]
+    pub trusted_proxies: Option<Networks>,
+    /// Header in which those proxies say it; the other one is not looked at
+    /// [default: x-forwarded-for]
+    #[arg(
+        long,
+        env = "ITEMS_API_FORWARDED_HEADER",
+        global = true,
+        value_name = "NAME"
+    )]
+    pub forwarded_header: Option<ProxyHeader>,
+    /// Refused attempts of one actor, or of one address where nobody is known, before
+    /// further ones are answered 429: at once, and a second after that; 0 is no limit
+    /// [default: 5000+50]
+    #[arg(
+        long,
+        env = "ITEMS_API_AUDIT_REFUSALS",
+        global = true,
+        value_name = "COUNT+COUNT"
+    )]
+    pub audit_refusals: Option<Allowance>,
+    /// The same for all together who are not known [default: 20000+200]
+    #[arg(
+        long,
+        env = "ITEMS_API_AUDIT_UNKNOWN_REFUSALS",
+        global = true,
+        value_name = "COUNT+COUNT"
+    )]
+    pub audit_unknown_refusals: Option<Allowance>,
+    /// Queries of the audit trail that one actor may make, written like the refusals
+    /// [default: 5000+200]
+    #[arg(
+        long,
+        env = "ITEMS_API_AUDIT_QUERIES",
+        global = true,
+        value_name = "COUNT+COUNT"
+    )]
+    pub audit_queries: Option<Allowance>,
+    /// How many of them are answered at the same time; 0 is no limit [default: 3]
+    #[arg(
+        long,
+        env = "ITEMS_API_AUDIT_QUERIES_AT_ONCE",
+        global = true,
+        value_name = "COUNT"
+    )]
+    pub audit_queries_at_once: Option<u32>,
+    /// Connections that may be open at the same time; further ones wait [default: 10000]
+    #[arg(
+        long,
+        env = "ITEMS_API_CONNECTIONS",
+        global = true,
+        value_name = "COUNT",
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    pub connections: Option<u32>,
+    /// Seconds that a client may take to send the head of a request, and again to send
+    /// its body [default: 30]
+    #[arg(
+        long,
+        env = "ITEMS_API_REQUEST_TIMEOUT_S",
+        global = true,
+        value_name = "SECONDS",
+        value_parser = clap::value_parser!(u64).range(1..=3600)
+    )]
+    pub request_timeout_s: Option<u64>,
+    /// Seconds that a connection without requests is kept [default: 75]
+    #[arg(
+        long,
+        env = "ITEMS_API_KEEP_ALIVE_S",
+        global = true,
+        value_name = "SECONDS",
+        value_parser = clap::value_parser!(u64).range(1..=3600)
+    )]
+    pub keep_alive_s: Option<u64>,
+}
+
+/// Networks and single addresses, separated by commas. None is the empty text, which is
+/// how Compose files say so.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Networks(Vec<IpNet>);
+
+impl FromStr for Networks {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let entries = text.split(',').map(str::trim);
+        entries
+            .filter(|entry| !entry.is_empty())
+            .map(|entry| {
+                let address = || entry.parse::<IpAddr>().map(IpNet::from);
+                entry.parse().or_else(|_| address()).map_err(|_| {
+                    format!("{entry:?} is neither a network like 10.0.0.0/8 nor an address")
+                })
+            })
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+}
+
+impl TryFrom<String> for Networks {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+/// The header in which proxies say for whom they speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProxyHeader {
+    /// `X-Forwarded-For`.
+    XForwardedFor,
+    /// `Forwarded`, after RFC 7239.
+    Forwarded,
 }
 
 /// How tokens that are signed elsewhere are signed.
@@ -305,6 +430,38 @@ pub struct Config {
     pub log_format: LogFormat,
     /// How long requests, and then records, get to finish.
     pub shutdown_timeout: Duration,
+    /// Which proxies are believed.
+    pub proxies: ProxyConfig,
+    /// How much anybody may ask for.
+    pub limits: LimitConfig,
+}
+
+/// Which proxies are believed, and where they write.
+#[derive(Clone)]
+pub struct ProxyConfig {
+    /// Where they are.
+    pub networks: Vec<IpNet>,
+    /// What they write.
+    pub header: ForwardedHeader,
+}
+
+/// How much anybody may ask for.
+#[derive(Clone)]
+pub struct LimitConfig {
+    /// Refused attempts of one actor or address.
+    pub refusals: Allowance,
+    /// Refused attempts of all together who are not known.
+    pub unknown_refusals: Allowance,
+    /// Queries of one actor.
+    pub queries: Allowance,
+    /// Queries of one actor at the same time.
+    pub queries_at_once: u32,
+    /// Connections at the same time.
+    pub connections: u32,
+    /// How long the head of a request may take, and its body.
+    pub request_timeout: Duration,
+    /// How long a connection without requests is kept.
+    pub keep_alive: Duration,
 }
 
 /// How audit records are kept until they are in Postgres.
@@ -502,6 +659,44 @@ impl Options {
                     .or(file.shutdown_timeout_s)
                     .unwrap_or(10),
             ),
+            proxies: ProxyConfig {
+                networks: self
+                    .trusted_proxies
+                    .or(file.trusted_proxies)
+                    .unwrap_or_default()
+                    .0,
+                header: match self.forwarded_header.or(file.forwarded_header) {
+                    None | Some(ProxyHeader::XForwardedFor) => ForwardedHeader::XForwardedFor,
+                    Some(ProxyHeader::Forwarded) => ForwardedHeader::Forwarded,
+                },
+            },
+            limits: LimitConfig {
+                refusals: self
+                    .audit_refusals
+                    .or(file.audit_refusals)
+                    .unwrap_or(Allowance::new(5_000, 50)),
+                unknown_refusals: self
+                    .audit_unknown_refusals
+                    .or(file.audit_unknown_refusals)
+                    .unwrap_or(Allowance::new(20_000, 200)),
+                queries: self
+                    .audit_queries
+                    .or(file.audit_queries)
+                    .unwrap_or(Allowance::new(5_000, 200)),
+                queries_at_once: self
+                    .audit_queries_at_once
+                    .or(file.audit_queries_at_once)
+                    .unwrap_or(3),
+                connections: self.connections.or(file.connections).unwrap_or(10_000),
+                request_timeout: Duration::from_secs(
+                    self.request_timeout_s
+                        .or(file.request_timeout_s)
+                        .unwrap_or(30),
+                ),
+                keep_alive: Duration::from_secs(
+                    self.keep_alive_s.or(file.keep_alive_s).unwrap_or(75),
+                ),
+            },
         })
     }
 
@@ -563,6 +758,38 @@ mod tests {
         assert_eq!(config.jwt.algorithm, JwtAlgorithm::Eddsa);
         assert_eq!(config.bind.port(), 1);
         assert_eq!(config.jwt.audience, "items-api");
+    }
+
+    #[test]
+    fn proxies_and_allowances_are_written_the_same_in_flags_and_in_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("items-api.toml");
+        std::fs::write(
+            &path,
+            "trusted_proxies = \"10.0.0.0/8, 192.0.2.1, ::1\"\n\
+             forwarded_header = \"forwarded\"\n\
+             audit_refusals = \"7+3\"\naudit_queries = \"0\"\n",
+        )
+        .unwrap();
+        let options = Options {
+            config: Some(path),
+            ..Options::default()
+        };
+        let config = options.resolve().unwrap();
+        let networks: Vec<_> = config
+            .proxies
+            .networks
+            .iter()
+            .map(IpNet::to_string)
+            .collect();
+        assert_eq!(networks, ["10.0.0.0/8", "192.0.2.1/32", "::1/128"]);
+        assert_eq!(config.proxies.header, ForwardedHeader::Forwarded);
+        assert_eq!(config.limits.refusals, Allowance::new(7, 3));
+        assert_eq!(config.limits.queries, Allowance::UNLIMITED);
+
+        assert_eq!("".parse::<Networks>().unwrap(), Networks::default());
+        let error = "10.0.0.0/8,proxy".parse::<Networks>().unwrap_err();
+        assert!(error.contains("\"proxy\""), "{error}");
     }
 
     #[test]

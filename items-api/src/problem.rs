@@ -15,6 +15,9 @@ pub(crate) const ITEM_NOT_FOUND: Kind = Kind::new(404, "item_not_found", "There 
 /// The item belongs to somebody else.
 pub(crate) const NOT_THE_OWNER: Kind =
     Kind::new(403, "not_the_owner", "The item belongs to somebody else");
+/// The body took too long to come.
+pub(crate) const BODY_TOO_SLOW: Kind =
+    Kind::new(408, "body_too_slow", "The body took too long to come");
 /// The body is larger than any item may be.
 pub(crate) const BODY_TOO_LARGE: Kind = Kind::new(413, "body_too_large", "The body is too large");
 /// The body is of another media type.
@@ -41,6 +44,9 @@ pub(crate) enum BodyProblems {
     /// The body is not JSON, or of another shape
     #[response(status = 400, content_type = "application/problem+json")]
     Invalid(ProblemDocument),
+    /// The body took too long to come
+    #[response(status = 408, content_type = "application/problem+json")]
+    TooSlow(ProblemDocument),
     /// The body is larger than 64 KiB
     #[response(status = 413, content_type = "application/problem+json")]
     TooLarge(ProblemDocument),

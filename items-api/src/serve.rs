@@ -7,6 +7,7 @@
 use std::fs::DirBuilder;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::num::NonZero;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::thread;
@@ -19,9 +20,10 @@ use actix_web::web::{self, Data};
 use actix_web::{App, Error, HttpRequest, HttpResponse, HttpServer, ResponseError as _};
 use audit::jwt::Keys;
 use audit::problem::NOT_FOUND;
-use audit::{Audit, Durability, Problem, headers, request_id};
+use audit::{Audit, Durability, Problem, TrustedProxies, headers, request_id};
 
 use crate::auth::{AuthError, Authentication};
+use crate::body::BodyTimeout;
 use crate::config::{AuditDurability, Config};
 use crate::database::{Database, MIGRATIONS};
 use crate::metrics::{self, Metrics};
@@ -32,6 +34,8 @@ use crate::{docs, health, items};
 const RETRY: Duration = Duration::from_secs(1);
 /// How long a service in a hurry waits for its journal.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a connection that is being closed may take.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often partitions are made for the months to come.
 const MAINTENANCE: Duration = Duration::from_secs(60 * 60);
 
@@ -119,7 +123,15 @@ pub fn start(config: &Config, database_url: &str) -> Result<Service, ServeError>
         .journal_quota_bytes(megabytes(config.audit.journal_quota_mb))
         .journal_reserve_bytes(megabytes(config.audit.journal_reserve_mb))
         .writers(config.audit.writers)
-        .insert_timeout(config.audit.insert_timeout);
+        .insert_timeout(config.audit.insert_timeout)
+        .trusted_proxies(
+            TrustedProxies::new(config.proxies.networks.iter().copied())
+                .header(config.proxies.header),
+        )
+        .refusals(config.limits.refusals)
+        .unknown_refusals(config.limits.unknown_refusals)
+        .queries(config.limits.queries)
+        .queries_at_once(config.limits.queries_at_once);
     if let Some(read_url) = &config.audit_read_url {
         audit = audit.read_url(read_url);
     }
@@ -129,6 +141,7 @@ pub fn start(config: &Config, database_url: &str) -> Result<Service, ServeError>
         audit,
         keys: authentication.keys,
         database: Database::new(database_url),
+        body_timeout: BodyTimeout(config.limits.request_timeout),
     };
 
     let bind = |source| ServeError::Bind {
@@ -138,9 +151,25 @@ pub fn start(config: &Config, database_url: &str) -> Result<Service, ServeError>
     let listener = TcpListener::bind(config.bind).map_err(bind)?;
     let address = listener.local_addr().map_err(bind)?;
     let app_state = state.clone();
+    let workers = thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
+    let limits = &config.limits;
     let server = HttpServer::new(move || app(app_state.clone()))
         .disable_signals()
         .shutdown_timeout(config.shutdown_timeout.as_secs())
+        .workers(workers.get())
+        // Each worker counts its own. Those beyond wait in the kernel, where they cost
+        // neither memory nor descriptors of this process.
+        .max_connections((limits.connections as usize).div_ceil(workers.get()))
+        // Whoever sends a head byte by byte holds a connection for no longer than this.
+        // Actix-web bounds its size: 128 KiB and 96 headers.
+        .client_request_timeout(limits.request_timeout)
+        // Longer than the minute for which load balancers usually keep theirs, so that
+        // it is they who close first, and no request meets a connection that has just
+        // gone.
+        .keep_alive(limits.keep_alive)
+        // A request that is refused before its body was read ends its connection; what
+        // the client goes on sending is thrown away for so long, so that it sees why.
+        .client_disconnect_timeout(DISCONNECT_TIMEOUT)
         .listen(listener)?
         .run();
 
@@ -163,6 +192,7 @@ struct State {
     metrics: Metrics,
     keys: Keys,
     database: Database,
+    body_timeout: BodyTimeout,
 }
 
 impl Service {
@@ -242,6 +272,7 @@ fn app(
         .app_data(Data::new(state.database))
         .app_data(Data::new(state.metrics))
         .app_data(Data::new(state.keys))
+        .app_data(state.body_timeout)
         .configure(docs::configure)
         .configure(health::configure)
         .configure(metrics::configure)
@@ -304,6 +335,7 @@ mod tests {
             audit,
             keys: Keys::default(),
             database: Database::new("postgresql:///nowhere?host=/nonexistent"),
+            body_timeout: BodyTimeout(Duration::from_secs(1)),
         }
     }
 

@@ -11,6 +11,7 @@ use super::{Spec, Unavailable};
 use crate::handle::Audit;
 use crate::journal::{Durability, Kept, Permit, Refusal};
 use crate::record::Outcome;
+use crate::throttle::Account;
 
 /// An attempt under way. It ends in a record in any case: when it is told its
 /// end, or when it is dropped without one because nobody waits for it any more.
@@ -18,9 +19,17 @@ pub(super) struct Attempt {
     known: Arc<Known>,
     /// Room for its record; none if it was let through without.
     permit: Option<Permit>,
-    /// Why it was dropped, if it is.
-    abandoned: &'static str,
+    origin: Origin,
     has_ended: bool,
+}
+
+/// What an attempt is to know of where it comes from.
+#[derive(Clone, Copy)]
+pub(super) struct Origin {
+    /// Who is charged if it comes to nothing; nobody for the service's own tasks.
+    pub(super) account: Option<Account>,
+    /// Why it was dropped, if it is.
+    pub(super) abandoned: &'static str,
 }
 
 impl Attempt {
@@ -30,7 +39,7 @@ impl Attempt {
         audit: &Audit,
         spec: Spec,
         reads: &'static [Reads],
-        abandoned: &'static str,
+        origin: Origin,
         request: impl FnOnce() -> Option<RequestPart>,
     ) -> Result<Self, Refusal> {
         let permit = match audit.reserve(spec.action) {
@@ -41,7 +50,7 @@ impl Attempt {
         Ok(Self {
             known: Arc::new(Known::new(audit, spec, reads, request())),
             permit,
-            abandoned,
+            origin,
             has_ended: false,
         })
     }
@@ -119,10 +128,17 @@ impl Attempt {
                     .count_gap(known.spec.action, known.seq, occurred_at);
                 Kept::nothing()
             }
-            (None, Some(permit)) => match known.frame(end) {
-                Ok(bytes) => permit.append(known.moment.id, bytes, known.durability),
-                Err(_) => Kept::never(),
-            },
+            (None, Some(permit)) => {
+                let outcome = end.outcome;
+                let Ok(bytes) = known.frame(end) else {
+                    return Kept::never();
+                };
+                if let Some(account) = self.origin.account {
+                    let throttle = known.audit.throttle();
+                    throttle.charge(account, outcome, bytes.len());
+                }
+                permit.append(known.moment.id, bytes, known.durability)
+            }
         }
     }
 }
@@ -144,6 +160,6 @@ impl Drop for Attempt {
             return;
         }
         // Nobody is left to wait for it.
-        drop(self.break_off(End::with(Outcome::Aborted, Some(self.abandoned))));
+        drop(self.break_off(End::with(Outcome::Aborted, Some(self.origin.abandoned))));
     }
 }

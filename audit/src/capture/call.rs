@@ -15,9 +15,10 @@ use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 
 use super::argument::{Part, Reads};
-use super::attempt::Attempt;
+use super::attempt::{Attempt, Origin};
 use super::body::BodyCopy;
-use super::identity::{from_app, identify};
+use super::caller::Caller;
+use super::identity::from_app;
 use super::known::{End, Known, Payload};
 use super::request::RequestPart;
 use super::request_id::{self, RequestId};
@@ -119,7 +120,7 @@ async fn respond(
         return answer;
     }
     let mut response = match begin(spec, types, &request) {
-        Ok(attempt) => conduct(attempt, types, &request, payload, work).await,
+        Ok((attempt, caller)) => conduct(attempt, caller, types, &request, payload, work).await,
         Err(problem) => problem.error_response(),
     };
     if let Ok(id) = HeaderValue::from_str(RequestId::of(&request).as_str()) {
@@ -131,6 +132,7 @@ async fn respond(
 /// An attempt from its beginning to its end.
 async fn conduct(
     mut attempt: Attempt,
+    caller: Caller,
     types: Types,
     request: &HttpRequest,
     mut payload: RawPayload,
@@ -138,12 +140,9 @@ async fn conduct(
 ) -> HttpResponse {
     watch(&attempt, request, &mut payload);
     let answer = async {
-        // The record names the actor whether or not the handler asks for one. A
-        // refusal is the handler's to make, by taking an `Actor` as an argument.
-        let known = attempt.known();
-        if let Ok(actor) = identify(&known.audit, request) {
-            known.lock().actor = Some(actor);
-        }
+        // The record names the actor whether or not the handler asks for one.
+        let actor = caller.into_actor();
+        attempt.known().lock().actor = actor;
         // The journal works on the intent while the body is still coming in.
         work(payload, Intent::of(&attempt)).await
     };
@@ -200,22 +199,39 @@ const UNCONFIRMED_DETAIL: &str = "The attempt was made, and what came of it is w
     has changed before you try again, and tell the service's operators the X-Request-Id of this \
     response.";
 
-fn begin(spec: &'static Spec, types: Types, request: &HttpRequest) -> Result<Attempt, Problem> {
+fn begin(
+    spec: &'static Spec,
+    types: Types,
+    request: &HttpRequest,
+) -> Result<(Attempt, Caller), Problem> {
     let audit = from_app(request)?;
-    let part = || Some(RequestPart::of(request, audit.redactor(), types.reads));
-    let attempt =
-        Attempt::begin(audit, *spec, types.reads, "client_gone", part).map_err(|refusal| {
-            let detail = match refusal {
-                Refusal::Full => "Too many records wait for the store; try again later.",
-                Refusal::Impaired => "The disk that keeps the records fails; try again later.",
-                Refusal::Closed => {
-                    "The service is shutting down; try again on another instance, or later."
-                }
-            };
-            refused(detail)
-        })?;
+    let caller = Caller::of(audit, request);
+    let account = caller.admit(audit, spec.action)?;
+    let part = || {
+        let redactor = audit.redactor();
+        Some(RequestPart::of(
+            request,
+            caller.address,
+            redactor,
+            types.reads,
+        ))
+    };
+    let origin = Origin {
+        account: Some(account),
+        abandoned: "client_gone",
+    };
+    let attempt = Attempt::begin(audit, *spec, types.reads, origin, part).map_err(|refusal| {
+        let detail = match refusal {
+            Refusal::Full => "Too many records wait for the store; try again later.",
+            Refusal::Impaired => "The disk that keeps the records fails; try again later.",
+            Refusal::Closed => {
+                "The service is shutting down; try again on another instance, or later."
+            }
+        };
+        refused(detail)
+    })?;
     request.extensions_mut().insert(attempt.scope());
-    Ok(attempt)
+    Ok((attempt, caller))
 }
 
 fn refused(detail: &str) -> Problem {

@@ -84,7 +84,7 @@ impl FromRequest for Audit {
 
 /// The app's audit trail, or the answer of a service without one: it refuses,
 /// because an attempt that nobody can record must not be made.
-pub(super) fn from_app(request: &HttpRequest) -> Result<&Audit, Problem> {
+pub(crate) fn from_app(request: &HttpRequest) -> Result<&Audit, Problem> {
     request.app_data::<Audit>().ok_or_else(|| {
         tracing::error!(
             path = request.path(),

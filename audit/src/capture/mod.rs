@@ -33,6 +33,8 @@ mod argument;
 mod attempt;
 mod body;
 mod call;
+mod caller;
+mod client_address;
 mod findings;
 mod identity;
 mod known;
@@ -51,6 +53,8 @@ pub use argument::{
     AnswerProbe, ArgumentProbe, Reads, Silent, answers_classified, reads_classified,
 };
 pub use call::{Call, Types};
+pub use client_address::{ForwardedHeader, TrustedProxies};
+pub(crate) use identity::from_app;
 pub use request_id::RequestId;
 pub use scope::{AuditScope, say_resource_id};
 pub use task::{Task, TaskError};

@@ -4,6 +4,7 @@ use actix_web::HttpRequest;
 use actix_web::http::header::USER_AGENT;
 
 use super::argument::{Part, Reads, shapes};
+use super::client_address::ClientAddress;
 use super::findings::Findings;
 use super::pattern::{Piece, pieces};
 use super::request_id::{RequestId, trace_id};
@@ -36,7 +37,12 @@ pub(super) struct RequestPart {
 }
 
 impl RequestPart {
-    pub(super) fn of(request: &HttpRequest, redactor: &Redactor, reads: &[Reads]) -> Self {
+    pub(super) fn of(
+        request: &HttpRequest,
+        address: ClientAddress,
+        redactor: &Redactor,
+        reads: &[Reads],
+    ) -> Self {
         let mut findings = Findings::default();
         let skips = |part| reads.iter().any(|reads| reads.skips(part));
         let head = request.head();
@@ -80,14 +86,9 @@ impl RequestPart {
             let text = String::from_utf8_lossy(value.as_bytes());
             findings.text(redactor.text("/client/user_agent", &text))
         });
-        let peer = request
-            .peer_addr()
-            .map(|address| address.ip().to_canonical());
-        // Which proxies may speak for a client is not configurable yet, so nobody
-        // may: the client is whoever holds the connection.
         let client = Client {
-            ip: peer,
-            peer,
+            ip: address.ip,
+            peer: address.peer,
             user_agent,
         };
         Self {

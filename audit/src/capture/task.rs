@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use futures_util::FutureExt as _;
 use serde::Serialize;
 
-use super::attempt::Attempt;
+use super::attempt::{Attempt, Origin};
 use super::findings::{cut, redacted};
 use super::known::{End, Payload};
 use super::scope::AuditScope;
@@ -188,7 +188,11 @@ impl Task {
         if !is_name(self.spec.action) {
             return Err(TaskError::InvalidName(self.spec.action));
         }
-        let attempt = Attempt::begin(&self.audit, self.spec, &[], "cancelled", || None)
+        let origin = Origin {
+            account: None,
+            abandoned: "cancelled",
+        };
+        let attempt = Attempt::begin(&self.audit, self.spec, &[], origin, || None)
             .map_err(|refusal: Refusal| TaskError::Unavailable(refusal.to_string().into()))?;
         let mut state = attempt.known().lock();
         state.actor = Some(self.actor);

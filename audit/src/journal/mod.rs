@@ -344,6 +344,14 @@ impl Journal {
         self.inner.room.lock().limit = if is_full { 0 } else { u64::MAX };
     }
 
+    /// Lets a test see what happens when so much of the room is taken.
+    #[cfg(test)]
+    pub(crate) fn set_fullness(&self, percent: u64) {
+        let mut accounts = self.inner.room.lock();
+        accounts.limit = u64::MAX;
+        accounts.used = u64::MAX / 100 * percent;
+    }
+
     /// Reserves room for one attempt.
     pub(crate) fn reserve(&self) -> Result<Permit, Refusal> {
         Ok(Permit {
@@ -367,6 +375,11 @@ impl Journal {
             oldest_ms: state.oldest_ms(),
             is_accepting: !accounts.is_impaired && !accounts.is_closed,
         }
+    }
+
+    /// How much of its room is taken: 1 when it is full.
+    pub(crate) fn fullness(&self) -> f64 {
+        self.inner.room.lock().fullness()
     }
 
     /// Refuses new attempts from now on. Those under way are still recorded.

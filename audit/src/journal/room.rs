@@ -35,6 +35,15 @@ pub(super) struct Accounts {
 }
 
 impl Accounts {
+    /// How much of the room is taken, between 0 and 1 unless a disk fills up from
+    /// elsewhere.
+    pub(super) fn fullness(&self) -> f64 {
+        if self.limit == 0 {
+            return 1.0;
+        }
+        (self.used + self.reserved) as f64 / self.limit as f64
+    }
+
     /// Whether four fifths are taken: time for somebody to look.
     pub(super) fn is_alarming(&self) -> bool {
         (self.used + self.reserved).saturating_mul(5) >= self.limit.saturating_mul(4)

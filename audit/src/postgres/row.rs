@@ -82,13 +82,16 @@ impl Row {
             }),
             _ => None,
         };
-        // A record without a request has no client; one with a request always
-        // has one, even if nothing is known of it.
-        let client = http.is_some().then(|| Client {
+        let client = Client {
             ip: self.client_ip.map(|net| net.addr()),
             peer: self.client_peer.map(|net| net.addr()),
             user_agent: self.client_user_agent,
-        });
+        };
+        // A record of a request always has a client, even if nothing is known of it;
+        // one without a request has a client if something is, such as a record that
+        // tells of many requests.
+        let is_known = client.ip.is_some() || client.peer.is_some() || client.user_agent.is_some();
+        let client = (http.is_some() || is_known).then_some(client);
         let resource =
             (self.resource_type.is_some() || self.resource_id.is_some()).then_some(Resource {
                 kind: self.resource_type,

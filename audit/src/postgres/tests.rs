@@ -121,12 +121,17 @@ prop_compose! {
         names in (text(), text(), text(), optional(text())),
         outcome in prop::sample::select(&Outcome::ALL),
         actor in actor(), resource in optional(resource()), exchange in optional(exchange()),
+        source in optional(address()),
         payloads in (optional(json()), optional(json()), json()),
         changes in prop::collection::vec(change(), 0..3),
         findings in (prop::collection::vec(text(), 0..3), prop::collection::vec(truncated(), 0..3)),
     ) -> Record {
         let occurred_at = DateTime::<Utc>::from_timestamp_micros(micros).unwrap();
-        let (http, client) = exchange.unzip();
+        let (http, client) = match exchange {
+            Some((http, client)) => (Some(http), Some(client)),
+            // A record that tells of many requests names where they came from.
+            None => (None, source.map(|ip| Client { ip: Some(ip), peer: None, user_agent: None })),
+        };
         let (service, instance, action, reason) = names;
         let (request, response, notes) = payloads;
         Record {

@@ -3,10 +3,9 @@
 use std::fmt::Write as _;
 
 use actix_web::http::header::{CONTENT_TYPE, ETag, EntityTag, Header as _, IfNoneMatch, LINK};
-use actix_web::web::{self, Path};
+use actix_web::web::Path;
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::Utc;
-use tracing::Span;
 use uuid::Uuid;
 
 use super::cursor;
@@ -16,11 +15,8 @@ use super::parameters;
 use super::reader::Reader;
 use crate::AuditScope;
 use crate::audited;
-use crate::handle::Audit;
-use crate::postgres::{Page, QueryError};
-use crate::problem::{
-    INTERNAL_ERROR, Problem, QUERY_TIMED_OUT, RECORD_NOT_FOUND, STORE_UNAVAILABLE,
-};
+use crate::postgres::Page;
+use crate::problem::{Problem, RECORD_NOT_FOUND};
 
 /// Find records, a page at a time, newest first unless told otherwise.
 ///
@@ -52,6 +48,7 @@ use crate::problem::{
         (status = 200, description = "A page of records; the `Link` header leads to the next one", body = RecordPage),
         (status = 400, description = "A parameter is unknown or not valid", body = crate::problem::Document<'static>, content_type = "application/problem+json"),
         crate::problem::AccessProblems,
+        crate::problem::LimitProblems,
     ),
     security(("bearer" = [])),
 ))]
@@ -60,14 +57,10 @@ use crate::problem::{
     resource = "audit_record",
     capture = "metadata"
 )]
-pub(super) async fn list(
-    _: Reader,
-    audit: Audit,
-    request: HttpRequest,
-) -> Result<HttpResponse, Problem> {
+pub(super) async fn list(reader: Reader, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let filter = filter::parse(request.query_string(), Utc::now())?;
     let order = filter.order;
-    let page = ask(move || audit.store()?.find(&filter)).await?;
+    let page = reader.ask(move |store| store.find(&filter)).await?;
     let next = page.next.map(|position| cursor::encode(position, order));
 
     let mut response = HttpResponse::Ok();
@@ -93,6 +86,7 @@ pub(super) async fn list(
         (status = 304, description = "The client has the record already, by `If-None-Match`"),
         (status = 404, description = "There is no such record", body = crate::problem::Document<'static>, content_type = "application/problem+json"),
         crate::problem::AccessProblems,
+        crate::problem::LimitProblems,
     ),
     security(("bearer" = [])),
 ))]
@@ -102,8 +96,7 @@ pub(super) async fn list(
     capture = "metadata"
 )]
 pub(super) async fn get(
-    _: Reader,
-    audit: Audit,
+    reader: Reader,
     id: Path<String>,
     scope: AuditScope,
     request: HttpRequest,
@@ -116,7 +109,8 @@ pub(super) async fn get(
         )
     };
     let id = Uuid::try_parse(&id).map_err(|_| not_found())?;
-    let found = ask(move || audit.store()?.get(id))
+    let found = reader
+        .ask(move |store| store.get(id))
         .await?
         .ok_or_else(not_found)?;
 
@@ -159,28 +153,6 @@ pub(super) struct RecordPage {
     records: Vec<crate::record::Record>,
     /// The cursor of the next page, or null on the last one.
     next: Option<String>,
-}
-
-/// Asks the store on a thread that may wait.
-async fn ask<T: Send + 'static>(
-    question: impl FnOnce() -> Result<T, QueryError> + Send + 'static,
-) -> Result<T, Problem> {
-    let span = Span::current();
-    let answer = web::block(move || span.in_scope(question))
-        .await
-        .unwrap_or(Err(QueryError::Failed));
-    answer.map_err(|error| match error {
-        QueryError::Unavailable => Problem::new(&STORE_UNAVAILABLE, "Try again in a moment.")
-            .with_retry_after(std::time::Duration::from_secs(2)),
-        QueryError::TimedOut => Problem::new(
-            &QUERY_TIMED_OUT,
-            "Narrow it by time with `from` and `to`, or by actor or action.",
-        ),
-        QueryError::Failed => Problem::new(
-            &INTERNAL_ERROR,
-            "Tell the service's operators the X-Request-Id of this response.",
-        ),
-    })
 }
 
 /// The records' canonical bytes, side by side: they are not parsed again, so what

@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::HttpRequest;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::authenticate::{Authenticate, FromExtensions};
+use crate::capture::TrustedProxies;
 use crate::clock::Clock;
 use crate::handle::{Audit, InMemorySettings};
 use crate::journal::memory::Memory;
@@ -15,6 +17,7 @@ use crate::journal::{Durability, Journal};
 use crate::problem::Problem;
 use crate::record::{Actor, Outcome, Record};
 use crate::redact::Redactor;
+use crate::throttle::{Allowance, ThrottleSettings, When};
 
 /// Keeps the records of a test.
 ///
@@ -52,6 +55,31 @@ impl RecorderBuilder {
     /// The service's own authentication.
     pub fn authenticate(mut self, authenticate: impl Authenticate) -> Self {
         self.0.authenticate = Box::new(authenticate);
+        self
+    }
+
+    /// The service's own proxies; see [`AuditBuilder`](crate::AuditBuilder), as for what
+    /// follows.
+    pub fn trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
+        self.0.proxies = proxies;
+        self
+    }
+
+    /// How many attempts of one actor or address may be refused.
+    pub fn refusals(mut self, allowance: Allowance) -> Self {
+        self.0.throttle.refusals = allowance;
+        self
+    }
+
+    /// How many of all together who are not known.
+    pub fn unknown_refusals(mut self, allowance: Allowance) -> Self {
+        self.0.throttle.unknown_refusals = allowance;
+        self
+    }
+
+    /// How many queries of one actor are answered.
+    pub fn queries(mut self, allowance: Allowance) -> Self {
+        self.0.throttle.queries = allowance;
         self
     }
 
@@ -101,6 +129,8 @@ impl Recorder {
             service: "tests".to_owned(),
             redactor: Redactor::default(),
             authenticate: Box::new(FromExtensions),
+            proxies: TrustedProxies::default(),
+            throttle: ThrottleSettings::default(),
             durability: Durability::Crash,
             clock: Clock::System,
         })
@@ -120,7 +150,7 @@ impl Recorder {
     #[must_use]
     #[track_caller]
     pub fn records(&self) -> Vec<Recorded> {
-        self.audit.record_gap();
+        self.audit.record_notices(When::AtOnce);
         self.memory
             .records()
             .iter()
@@ -176,6 +206,22 @@ impl Recorder {
             .iter()
             .map(|bytes| Recorded::read(bytes))
             .collect()
+    }
+
+    /// Lets time pass on a [clock that stands still](RecorderBuilder::clock): for the
+    /// times of records, and for what is allowed again after a while.
+    ///
+    /// # Panics
+    ///
+    /// When the clock was not stopped.
+    #[track_caller]
+    pub fn advance(&self, time: Duration) {
+        let is_stopped = self.audit.clock().advance(time);
+        assert!(
+            is_stopped,
+            "stop the clock first: `Recorder::builder().clock(…)`"
+        );
+        self.audit.record_notices(When::Due);
     }
 
     /// Forgets all records.

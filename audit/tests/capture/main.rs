@@ -1,11 +1,13 @@
 //! What `#[audited]` makes of handlers, seen through a recorder.
 
 mod attribute_order;
+mod client_address;
 mod coverage;
 mod extractors;
 mod scope;
 mod secrecy;
 mod task;
+mod throttle;
 
 use actix_web::dev::ServiceResponse;
 use actix_web::test::{TestRequest, call_service, init_service};

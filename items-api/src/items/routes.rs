@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::LOCATION;
 use actix_web::web::{self, Data, Json, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
-use audit::problem::AccessProblems;
+use audit::problem::{AccessProblems, LimitProblems};
 use audit::strict::audited;
 use audit::{AuditScope, Problem, methods};
 use serde::Serialize;
@@ -45,6 +45,7 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
         (status = 201, description = "The item", body = Item, headers(("Location" = String, description = "Where it is"))),
         BodyProblems,
         AccessProblems,
+        LimitProblems,
     ),
 )]
 #[audited(action = "create_item", resource = "item")]
@@ -123,6 +124,7 @@ pub(crate) async fn get_item(
         BodyProblems,
         (status = 404, description = "There is no such item", body = ProblemDocument, content_type = "application/problem+json"),
         AccessProblems,
+        LimitProblems,
     ),
 )]
 #[audited(action = "replace_item", resource = "item", resource_id = id)]
@@ -150,6 +152,7 @@ pub(crate) async fn replace_item(
         BodyProblems,
         (status = 404, description = "There is no such item", body = ProblemDocument, content_type = "application/problem+json"),
         AccessProblems,
+        LimitProblems,
     ),
 )]
 #[audited(action = "patch_item", resource = "item", resource_id = id)]
@@ -176,6 +179,7 @@ pub(crate) async fn patch_item(
         (status = 204, description = "The item is gone"),
         (status = 404, description = "There is no such item", body = ProblemDocument, content_type = "application/problem+json"),
         AccessProblems,
+        LimitProblems,
     ),
 )]
 #[audited(action = "delete_item", resource = "item", resource_id = id)]

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, and so do its helpers"
 )]
 
+mod abuse;
 mod audit_trail;
 mod authorisation;
 mod bad_input;
