@@ -13,4 +13,5 @@ mod changes;
 mod harness;
 mod items;
 mod lifecycle;
+mod privileges;
 mod service;
