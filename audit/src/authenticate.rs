@@ -41,6 +41,12 @@ pub trait Authenticate: Send + Sync + 'static {
     /// reaches the client, so it must not say what exactly was wrong with a
     /// signature or a password.
     fn authenticate(&self, request: &HttpRequest) -> Result<Actor, Problem>;
+
+    /// What the record `audit.start` calls this way to tell: the name of the type,
+    /// unless it says otherwise. Never a secret.
+    fn name(&self) -> String {
+        std::any::type_name::<Self>().to_owned()
+    }
 }
 
 /// Takes the [`Actor`] that a middleware has left in the request's extensions.

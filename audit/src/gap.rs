@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
+use serde_json::json;
+
+use crate::own_record::{OwnRecord, time};
+use crate::record::Outcome;
 
 /// The action of the record that tells of a gap.
-pub(crate) const ACTION: &str = "audit.gap";
+const ACTION: &str = "audit.gap";
 
 /// Attempts that nothing recorded, until a record tells of them.
 #[derive(Debug, Default)]
@@ -58,22 +61,23 @@ impl Gaps {
 }
 
 impl Gap {
-    /// When the first of the attempts was made.
-    pub(crate) fn began_at(&self) -> DateTime<Utc> {
-        self.first.1
-    }
-
-    /// The notes of the record that tells of it.
-    pub(crate) fn notes(&self) -> Value {
-        let time = |at: DateTime<Utc>| at.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string();
-        json!({
-            "attempts": self.attempts,
-            "first_seq": self.first.0,
-            "last_seq": self.last.0,
-            "from": time(self.first.1),
-            "to": time(self.last.1),
-            "actions": self.actions,
-        })
+    /// The record that tells of it, as of when the first of the attempts was made.
+    pub(crate) fn record(&self) -> OwnRecord {
+        OwnRecord {
+            action: ACTION,
+            occurred_at: self.first.1,
+            outcome: Outcome::Unknown,
+            reason: Some("not_recorded"),
+            changes: Vec::new(),
+            notes: json!({
+                "attempts": self.attempts,
+                "first_seq": self.first.0,
+                "last_seq": self.last.0,
+                "from": time(self.first.1),
+                "to": time(self.last.1),
+                "actions": self.actions,
+            }),
+        }
     }
 }
 
@@ -89,7 +93,7 @@ mod tests {
         gaps.count("b", 8, at(2));
         gaps.count("a", 7, at(1));
         gaps.count("b", 9, at(3));
-        let notes = gaps.take().unwrap().notes();
+        let notes = gaps.take().unwrap().record().notes;
         assert_eq!(notes["attempts"], 3);
         assert_eq!(notes["first_seq"], 7);
         assert_eq!(notes["last_seq"], 9);

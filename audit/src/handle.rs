@@ -13,16 +13,18 @@ use prometheus_client::registry::Registry;
 use uuid::Uuid;
 
 use crate::authenticate::{Authenticate, FromExtensions};
-use crate::clock::{Clock, id_at};
-use crate::gap::{self, Gaps};
+use crate::clock::Clock;
+use crate::gap::Gaps;
 use crate::journal::{
-    Durability, Journal, JournalSettings, OpenError, PAYLOAD_BYTES_MAX, Permit, Refusal,
+    Durability, Found, Journal, JournalSettings, OpenError, PAYLOAD_BYTES_MAX, Permit, Refusal,
 };
+use crate::lifecycle::{Frame, Lifecycle, Settings};
 use crate::log_gate::LogGate;
 use crate::metrics::Metrics;
+use crate::own_record::OwnRecord;
 use crate::postgres::{QueryError, Store, StoreSettings};
 use crate::problem::Problem;
-use crate::record::{Actor, JsonText, Outcome, Record, SCHEMA, Truncated};
+use crate::record::{Actor, JsonText, Outcome, Record, Truncated};
 use crate::redact::Redactor;
 use crate::writer;
 
@@ -31,8 +33,10 @@ const CAPTURE_BYTES: usize = 64 * 1024;
 /// The most that a service may ask for: a record of twice as much still fits into
 /// the journal.
 const CAPTURE_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// How long a gap waits for its record, at least.
-const GAP_INTERVAL: Duration = Duration::from_millis(500);
+/// How long what the trail tells of itself waits for its record, at least.
+const OWN_INTERVAL: Duration = Duration::from_millis(500);
+/// How long a start waits for Postgres to say what the login may do.
+const RIGHTS_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The audit trail of one service: what `#[audited]` records through.
 ///
@@ -71,6 +75,8 @@ struct Shared {
     /// There is none behind a recorder.
     store: Option<Store>,
     gaps: Gaps,
+    /// A recorder neither starts nor stops.
+    lifecycle: Option<Lifecycle>,
     metrics: Arc<Metrics>,
     refusals: LogGate,
     #[cfg(any(test, feature = "testing"))]
@@ -97,14 +103,19 @@ impl Audit {
         }
     }
 
-    /// Refuses new attempts, waits until every record has reached Postgres, at
-    /// most for `timeout`, and returns how many have not. Those stay in the
-    /// journal for the next start.
+    /// Ends the trail in order: refuses new attempts, waits for those under way,
+    /// records `audit.stop`, waits until every record has reached Postgres, at most
+    /// for `timeout`, and returns how many have not. Those stay in the journal for
+    /// the next start.
+    ///
+    /// A process that ends without it is told as one that was killed.
     ///
     /// It blocks: call it when the server has stopped, or on a thread of its own.
     pub fn drain(&self, timeout: Duration) -> u64 {
+        let deadline = Instant::now() + timeout;
         self.shared.record_gap();
-        self.shared.journal.drain(Instant::now() + timeout)
+        self.shared.record_stop(deadline);
+        self.shared.journal.drain(deadline)
     }
 
     /// Lets every record that was handed over survive a power cut, and says
@@ -264,46 +275,112 @@ impl Shared {
         let Some(gap) = self.gaps.take() else {
             return;
         };
-        let notes = JsonText::new(gap.notes().to_string());
-        let record = Record {
-            id: id_at(gap.began_at()),
-            schema: SCHEMA,
-            service: self.service.clone(),
-            instance: self.instance.clone(),
-            seq: self.next_seq(),
-            occurred_at: gap.began_at(),
-            duration_us: 0,
-            action: gap::ACTION.to_owned(),
-            outcome: Outcome::Unknown,
-            reason: Some("not_recorded".to_owned()),
-            actor: Actor::system("audit"),
-            resource: None,
-            http: None,
-            client: None,
-            request: None,
-            response: None,
-            changes: Vec::new(),
-            notes: notes.unwrap_or_else(|_| JsonText::empty_object()),
-            redacted: Vec::new(),
-            truncated: Vec::new(),
+        let gap = gap.record();
+        tracing::warn!(gap = %gap.notes, "attempts went without a record");
+        self.tell(permit, gap);
+    }
+
+    /// Records the start, as the first record of the instance. Without room for it
+    /// the service starts all the same, and it is told as soon as there is some.
+    fn record_start(&self, settings: &Settings, found: Found) {
+        let Some(lifecycle) = &self.lifecycle else {
+            return;
         };
+        let Some(start) = self.own_record(lifecycle.start(settings, found)) else {
+            return;
+        };
+        lifecycle.keep_start(start);
+        self.tell_start(lifecycle);
+        if !lifecycle.has_told_start() {
+            tracing::error!(
+                "the journal has no room for the record audit.start, which waits in memory for some"
+            );
+        }
+    }
+
+    fn tell_start(&self, lifecycle: &Lifecycle) {
+        lifecycle.tell_start(|(id, bytes)| match self.journal.reserve() {
+            Ok(permit) => {
+                drop(permit.append(id, bytes, Durability::Crash));
+                None
+            }
+            Err(_) => Some((id, bytes)),
+        });
+    }
+
+    /// Records what the login at Postgres may do, if the start could not know.
+    fn record_rights(&self, lifecycle: &Lifecycle) {
+        if lifecycle.has_told_rights() {
+            return;
+        }
+        let Some(rights) = self.store.as_ref().and_then(Store::rights) else {
+            return;
+        };
+        if let Ok(permit) = self.journal.reserve() {
+            self.tell(permit, lifecycle.rights(rights));
+        }
+    }
+
+    /// Records the stop, as the last record of the instance: nothing new is let in,
+    /// and what is under way ends first, or has until `deadline`.
+    fn record_stop(&self, deadline: Instant) {
+        let Some(lifecycle) = self.lifecycle.as_ref().filter(|one| one.stops()) else {
+            return;
+        };
+        self.tell_start(lifecycle);
+        let permit = match self.journal.reserve() {
+            Ok(permit) => permit,
+            Err(refusal) => {
+                tracing::error!(%refusal, "the record audit.stop cannot be kept, so this stop will look like a crash");
+                return;
+            }
+        };
+        self.journal.close();
+        // The room for this record is no attempt.
+        let attempts = self.journal.wait_for_attempts(1, deadline) - 1;
+        let Some((id, bytes)) = self.own_record(lifecycle.stop(attempts)) else {
+            return;
+        };
+        match permit.append(id, bytes.clone(), Durability::Crash).wait() {
+            Ok(()) => lifecycle.keep_stop(&bytes),
+            Err(error) => {
+                tracing::error!(%error, "it is not known whether the record audit.stop is kept")
+            }
+        }
+    }
+
+    /// Appends one of the trail's own records. Nobody's response depends on it, so it
+    /// is not waited for.
+    fn tell(&self, permit: Permit, own: OwnRecord) {
+        if let Some((id, bytes)) = self.own_record(own) {
+            drop(permit.append(id, bytes, Durability::Crash));
+        }
+    }
+
+    /// One of the trail's own records, as the next one of this instance.
+    fn own_record(&self, own: OwnRecord) -> Option<Frame> {
+        let record = own.into_record(&self.service, &self.instance, self.next_seq());
         let id = record.id;
         match frame(record) {
-            Ok(bytes) => {
-                tracing::warn!(gap = %gap.notes(), "attempts went without a record");
-                drop(permit.append(id, bytes, Durability::Crash));
+            Ok(bytes) => Some((id, bytes)),
+            Err(error) => {
+                tracing::error!(%error, "a record of the trail itself could not be serialised");
+                None
             }
-            Err(error) => tracing::error!(%error, "the record of a gap could not be serialised"),
         }
     }
 }
 
-/// Records gaps for as long as the audit trail is there.
-fn watch_for_gaps(audit: &Weak<Shared>) {
+/// Tells what the trail has to tell of itself, for as long as it is there.
+fn watch(audit: &Weak<Shared>) {
     while let Some(shared) = audit.upgrade() {
+        if let Some(lifecycle) = &shared.lifecycle {
+            shared.tell_start(lifecycle);
+            shared.record_rights(lifecycle);
+        }
         shared.record_gap();
         drop(shared);
-        thread::sleep(GAP_INTERVAL);
+        thread::sleep(OWN_INTERVAL);
     }
 }
 
@@ -396,7 +473,8 @@ impl AuditBuilder {
         self
     }
 
-    /// Opens the journal and starts the writers.
+    /// Opens the journal, starts the writers, and records `audit.start` with the
+    /// settings in force and what has changed of them since the last time.
     ///
     /// Postgres need not be there yet, nor its tables: records wait in the
     /// journal until they are. What an earlier process left there is delivered
@@ -417,6 +495,15 @@ impl AuditBuilder {
                 "an earlier process left records behind, which are delivered now"
             );
         }
+        let settings = Settings {
+            durability: self.durability,
+            capture_bytes: self.capture_bytes,
+            journal_quota_bytes: self.journal.quota_bytes,
+            journal_reserve_bytes: self.journal.reserve_bytes,
+            redaction: self.redactor.settings(),
+            authentication: self.authenticate.name(),
+            database_rights: self.store.rights(RIGHTS_PATIENCE),
+        };
         let store = Store::new(self.store);
         writer::start(&journal, &store, &metrics).map_err(OpenError::Threads)?;
         let shared = Arc::new(Shared {
@@ -431,13 +518,15 @@ impl AuditBuilder {
             journal,
             store: Some(store),
             gaps: Gaps::default(),
+            lifecycle: Some(Lifecycle::begin(self.journal.folder)),
             metrics,
             refusals: LogGate::default(),
             #[cfg(any(test, feature = "testing"))]
             survey: std::sync::atomic::AtomicBool::new(false),
         });
+        shared.record_start(&settings, found);
         let watched = Arc::downgrade(&shared);
-        spawn("audit-gaps", move || watch_for_gaps(&watched)).map_err(OpenError::Threads)?;
+        spawn("audit-own-records", move || watch(&watched)).map_err(OpenError::Threads)?;
         Ok(Audit { shared })
     }
 }
@@ -469,6 +558,7 @@ impl Audit {
                 journal,
                 store: None,
                 gaps: Gaps::default(),
+                lifecycle: None,
                 metrics: Arc::default(),
                 refusals: LogGate::default(),
                 survey: std::sync::atomic::AtomicBool::new(false),

@@ -67,8 +67,10 @@ mod gap;
 mod handle;
 #[cfg(feature = "jwt")]
 pub mod jwt;
+mod lifecycle;
 mod log_gate;
 mod metrics;
+mod own_record;
 pub mod problem;
 pub mod strict;
 #[cfg(any(test, feature = "testing"))]

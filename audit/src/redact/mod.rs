@@ -115,6 +115,32 @@ impl Redactor {
         self
     }
 
+    /// Its rules, as the trail tells them when it starts: what was added to the
+    /// built-in names and taken from them, the id of the key, the limits.
+    pub(crate) fn settings(&self) -> serde_json::Value {
+        let Limits {
+            depth,
+            string_bytes,
+            name_bytes,
+            pointer_bytes,
+            fields,
+            findings,
+        } = self.limits;
+        serde_json::json!({
+            "names_hidden": self.names.added(),
+            "names_shown": self.names.taken(),
+            "hash_key": self.hash_key.as_ref().map(HashKey::id),
+            "limits": {
+                "depth": depth,
+                "string_bytes": string_bytes,
+                "name_bytes": name_bytes,
+                "pointer_bytes": pointer_bytes,
+                "fields": fields,
+                "findings": findings,
+            },
+        })
+    }
+
     /// The names whose values it hides.
     #[must_use]
     pub fn names(&self) -> &NameRules {

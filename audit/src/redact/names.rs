@@ -67,6 +67,16 @@ impl NameRules {
         self.hides_folded(name, &mut Folded::default())
     }
 
+    /// What a service added to the built-in names, folded, in order.
+    pub(super) fn added(&self) -> Vec<&str> {
+        sorted(&self.hidden)
+    }
+
+    /// What a service took from the built-in names, folded, in order.
+    pub(super) fn taken(&self) -> Vec<&str> {
+        sorted(&self.shown)
+    }
+
     /// The same, with the memory for the folded name lent by the caller.
     pub(super) fn hides_folded(&self, name: &str, folded: &mut Folded) -> bool {
         folded.read(name);
@@ -75,6 +85,12 @@ impl NameRules {
         }
         self.hidden.contains(&folded.letters) || folded.is_secret()
     }
+}
+
+fn sorted(names: &HashSet<String>) -> Vec<&str> {
+    let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
+    names.sort_unstable();
+    names
 }
 
 /// Whether a name that counts as a secret's may hold the secret itself, because
