@@ -5,7 +5,7 @@
 //! `audit.stop` is its last, after the last attempt. An instance without the second
 //! was killed, or is still running.
 //!
-//! What the run before did is kept in a file beside the journal's segments
+//! What is known of the run before is kept in a file beside the journal's segments
 //! (`last_run`), because Postgres need not be there when a service starts. The file
 //! is a hint: whoever can write to the folder can forge or remove it. So the record
 //! names the record that it compares with by id and digest, which those in Postgres

@@ -6,6 +6,7 @@ use diesel::connection::SimpleConnection as _;
 use diesel::migration::{Migration, MigrationSource as _};
 use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
+use diesel::sql_types::{Bool, Text};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
 
 use super::WRITER_ROLE;
@@ -120,11 +121,18 @@ fn first_pending(
 ) -> Result<Option<String>, MigrateError> {
     #[derive(QueryableByName)]
     struct Applied {
-        #[diesel(sql_type = diesel::sql_types::Text)]
+        #[diesel(sql_type = Text)]
         version: String,
     }
-    let applied: Vec<Applied> =
-        diesel::sql_query("SELECT version FROM __diesel_schema_migrations").load(connection)?;
+    let is_new = diesel::select(diesel::dsl::sql::<Bool>(
+        "to_regclass('__diesel_schema_migrations') IS NULL",
+    ))
+    .get_result(connection)?;
+    let applied: Vec<Applied> = if is_new {
+        Vec::new()
+    } else {
+        diesel::sql_query("SELECT version FROM __diesel_schema_migrations").load(connection)?
+    };
     let applied: HashSet<String> = applied.into_iter().map(|row| row.version).collect();
     for source in sources {
         let versions = versions(&source)?;
@@ -149,7 +157,7 @@ fn run(connection: &mut PgConnection, source: EmbeddedMigrations) -> Result<(), 
 /// that a clock was wrong or that partitions were not made in time; they are kept,
 /// but retention cannot drop them by month.
 fn keep_partitions_ahead(connection: &mut PgConnection) -> QueryResult<()> {
-    let is_occupied: bool = diesel::select(diesel::dsl::sql::<diesel::sql_types::Bool>(
+    let is_occupied: bool = diesel::select(diesel::dsl::sql::<Bool>(
         "(audit_keep_partitions_ahead()).default_is_occupied",
     ))
     .get_result(connection)?;

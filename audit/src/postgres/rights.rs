@@ -73,7 +73,11 @@ impl Login {
                      THEN 'excess' \
                  ELSE 'least' \
              END AS rights, \
-             rolsuper OR COALESCE(pg_has_role(session_user, relowner, 'USAGE'), true) AS may_migrate \
+             rolsuper OR COALESCE( \
+                 pg_has_role(session_user, relowner, 'USAGE'), \
+                 has_schema_privilege(session_user, current_schema(), 'CREATE'), \
+                 false \
+             ) AS may_migrate \
              FROM pg_roles, LATERAL (SELECT to_regclass('audit_records')::oid AS records) AS here \
              LEFT JOIN pg_class ON pg_class.oid = records \
              WHERE rolname = session_user",

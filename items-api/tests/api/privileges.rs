@@ -370,11 +370,22 @@ async fn the_owner_migrates_and_the_service_serves_with_another_login() {
             .stderr(Stdio::piped());
         command
     };
-    let refused = program(&["migrate"]).output().unwrap();
-    let message = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(!refused.status.success());
-    assert!(message.contains(&newest), "{message}");
-    assert!(message.contains("owner"), "{message}");
+    let first = text(
+        &mut database.connect(),
+        "(SELECT min(version) FROM __diesel_schema_migrations)",
+    );
+    let empty = TestDatabase::empty();
+    let nowhere = login.url.replace(database.name(), empty.name());
+    // The login itself is the same for all databases.
+    let nowhere = nowhere.replace(&format!("{}_service", empty.name()), &login.name);
+    for (url, version) in [(&login.url, &newest), (&nowhere, &first)] {
+        let refused = program(&["migrate"]).env("DATABASE_URL", url).output();
+        let refused = refused.unwrap();
+        let message = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success());
+        assert!(message.contains(version.as_str()), "{message}");
+        assert!(message.contains("owner"), "{message}");
+    }
 
     let migrated = program(&["migrate", "--owner-url", database.url()])
         .output()
