@@ -42,6 +42,12 @@ pub trait Authenticate: Send + Sync + 'static {
     /// signature or a password. Or one of status 503, when it cannot be told at the
     /// moment whether they are good.
     fn authenticate(&self, request: &HttpRequest) -> Result<Actor, Problem>;
+
+    /// What the record `audit.start` calls this way to tell: the name of the type,
+    /// unless it says otherwise. Never a secret.
+    fn name(&self) -> String {
+        std::any::type_name::<Self>().to_owned()
+    }
 }
 
 /// Takes the [`Actor`] that a middleware has left in the request's extensions.

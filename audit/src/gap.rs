@@ -6,8 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use crate::notice::{Notice, time};
-use crate::record::{Actor, Outcome};
+use crate::own_record::{OwnRecord, time};
+use crate::record::Outcome;
 
 /// Attempts that nothing recorded, until a record tells of them.
 #[derive(Debug, Default)]
@@ -58,15 +58,10 @@ impl Gaps {
 }
 
 impl Gap {
-    /// What there is to tell.
-    pub(crate) fn notice(&self) -> Notice {
-        Notice {
-            began_at: self.first.1,
-            action: "audit.gap",
-            outcome: Outcome::Unknown,
-            reason: "not_recorded",
-            actor: Actor::system("audit"),
-            client: None,
+    /// The record that tells of it, as of when the first of the attempts was made.
+    pub(crate) fn record(&self) -> OwnRecord {
+        OwnRecord {
+            reason: Some("not_recorded"),
             notes: json!({
                 "attempts": self.attempts,
                 "first_seq": self.first.0,
@@ -75,6 +70,7 @@ impl Gap {
                 "to": time(self.last.1),
                 "actions": self.actions,
             }),
+            ..OwnRecord::new("audit.gap", self.first.1, Outcome::Unknown)
         }
     }
 }
@@ -91,7 +87,7 @@ mod tests {
         gaps.count("b", 8, at(2));
         gaps.count("a", 7, at(1));
         gaps.count("b", 9, at(3));
-        let notes = gaps.take().unwrap().notice().notes;
+        let notes = gaps.take().unwrap().record().notes;
         assert_eq!(notes["attempts"], 3);
         assert_eq!(notes["first_seq"], 7);
         assert_eq!(notes["last_seq"], 9);

@@ -17,11 +17,12 @@ use crate::capture::TrustedProxies;
 use crate::clock::Clock;
 use crate::gap::Gaps;
 use crate::journal::{
-    Durability, Journal, JournalSettings, OpenError, PAYLOAD_BYTES_MAX, Permit, Refusal,
+    Durability, Found, Journal, JournalSettings, OpenError, PAYLOAD_BYTES_MAX, Permit, Refusal,
 };
+use crate::lifecycle::{Frame, Lifecycle, Settings};
 use crate::log_gate::LogGate;
 use crate::metrics::Metrics;
-use crate::notice::Notice;
+use crate::own_record::OwnRecord;
 use crate::postgres::{QueryError, Store, StoreSettings};
 use crate::problem::Problem;
 use crate::record::{Actor, JsonText, Outcome, Record, Truncated};
@@ -34,8 +35,10 @@ const CAPTURE_BYTES: usize = 64 * 1024;
 /// The most that a service may ask for: a record of twice as much still fits into
 /// the journal.
 const CAPTURE_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// How often the trail looks whether it has something to tell of itself.
-const NOTICE_INTERVAL: Duration = Duration::from_millis(500);
+/// How long what the trail tells of itself waits for its record, at least.
+const OWN_INTERVAL: Duration = Duration::from_millis(500);
+/// How long a start waits for Postgres to say what the login may do.
+const RIGHTS_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The audit trail of one service: what `#[audited]` records through.
 ///
@@ -76,6 +79,8 @@ struct Shared {
     /// There is none behind a recorder.
     store: Option<Store>,
     gaps: Gaps,
+    /// A recorder neither starts nor stops.
+    lifecycle: Option<Lifecycle>,
     metrics: Arc<Metrics>,
     refusals: LogGate,
     #[cfg(any(test, feature = "testing"))]
@@ -104,14 +109,19 @@ impl Audit {
         }
     }
 
-    /// Refuses new attempts, waits until every record has reached Postgres, at
-    /// most for `timeout`, and returns how many have not. Those stay in the
-    /// journal for the next start.
+    /// Ends the trail in order: refuses new attempts, waits for those under way,
+    /// records `audit.stop`, waits until every record has reached Postgres, at most
+    /// for `timeout`, and returns how many have not. Those stay in the journal for
+    /// the next start.
+    ///
+    /// A process that ends without it is told as one that was killed.
     ///
     /// It blocks: call it when the server has stopped, or on a thread of its own.
     pub fn drain(&self, timeout: Duration) -> u64 {
-        self.shared.record_notices(When::AtOnce);
-        self.shared.journal.drain(Instant::now() + timeout)
+        let deadline = Instant::now() + timeout;
+        self.shared.tell_what_waits(When::AtOnce);
+        self.shared.record_stop(deadline);
+        self.shared.journal.drain(deadline)
     }
 
     /// Tells what the trail has to tell of itself, lets every record that was handed
@@ -120,7 +130,7 @@ impl Audit {
     ///
     /// It is for the moment before a process ends without [`Audit::drain`].
     pub fn flush(&self, timeout: Duration) -> bool {
-        self.shared.record_notices(When::AtOnce);
+        self.shared.tell_what_waits(When::AtOnce);
         self.shared.journal.flush(timeout)
     }
 
@@ -272,41 +282,137 @@ impl Shared {
 
     /// Records what the trail has to tell of itself, once there is room to: attempts that
     /// went without a record, and requests that were not admitted.
-    fn record_notices(&self, when: When) {
+    fn tell_what_waits(&self, when: When) {
         if self.gaps.is_open() {
-            self.tell(|| self.gaps.take().map(|gap| gap.notice()));
+            self.tell(|| self.gaps.take().map(|gap| warned(gap.record())));
         }
         while self.throttle.has_tally(when)
-            && self.tell(|| self.throttle.take_tally(when).map(|tally| tally.notice()))
+            && self.tell(|| {
+                self.throttle
+                    .take_tally(when)
+                    .map(|tally| warned(tally.record()))
+            })
         {}
     }
 
-    /// Records a notice, which is taken only if there is room for it. Says whether it was.
-    fn tell(&self, take: impl FnOnce() -> Option<Notice>) -> bool {
+    /// Appends one of the trail's own records, which is taken only if there is room for
+    /// it. Says whether it was.
+    fn tell(&self, take: impl FnOnce() -> Option<OwnRecord>) -> bool {
         let Ok(permit) = self.journal.reserve() else {
             return false;
         };
-        let Some(notice) = take() else {
+        let Some(own) = take() else {
             return false;
         };
-        tracing::warn!(action = notice.action, notes = %notice.notes, "the trail has something to tell");
-        let seq = self.next_seq();
-        let record = notice.record(&self.redactor, &self.service, &self.instance, seq);
-        let id = record.id;
-        match frame(record) {
-            Ok(bytes) => drop(permit.append(id, bytes, Durability::Crash)),
-            Err(error) => tracing::error!(%error, "a notice could not be serialised"),
+        if let Some((id, bytes)) = self.own_record(own) {
+            // Nobody's response depends on it, so it is not waited for.
+            drop(permit.append(id, bytes, Durability::Crash));
         }
         true
     }
+
+    /// Records the start, as the first record of the instance. Without room for it
+    /// the service starts all the same, and it is told as soon as there is some.
+    fn record_start(&self, settings: &Settings, found: Found) {
+        let Some(lifecycle) = &self.lifecycle else {
+            return;
+        };
+        let Some(start) = self.own_record(lifecycle.start(settings, found)) else {
+            return;
+        };
+        lifecycle.keep_start(start);
+        self.tell_start(lifecycle);
+        if !lifecycle.has_told_start() {
+            tracing::error!(
+                "the journal has no room for the record audit.start, which waits in memory for some"
+            );
+        }
+    }
+
+    fn tell_start(&self, lifecycle: &Lifecycle) {
+        lifecycle.tell_start(|(id, bytes)| match self.journal.reserve() {
+            Ok(permit) => {
+                drop(permit.append(id, bytes, Durability::Crash));
+                None
+            }
+            Err(_) => Some((id, bytes)),
+        });
+    }
+
+    /// Records what the login at Postgres may do, if the start could not know.
+    fn record_rights(&self, lifecycle: &Lifecycle) {
+        if lifecycle.has_told_rights() {
+            return;
+        }
+        let Some(rights) = self.store.as_ref().and_then(Store::rights) else {
+            return;
+        };
+        self.tell(|| Some(lifecycle.rights(rights)));
+    }
+
+    /// Records the stop, as the last record of the instance: nothing new is let in,
+    /// and what is under way ends first, or has until `deadline`.
+    fn record_stop(&self, deadline: Instant) {
+        let Some(lifecycle) = self.lifecycle.as_ref().filter(|one| one.stops()) else {
+            return;
+        };
+        self.tell_start(lifecycle);
+        let permit = match self.journal.reserve() {
+            Ok(permit) => permit,
+            Err(refusal) => {
+                tracing::error!(%refusal, "the record audit.stop cannot be kept, so this stop will look like a crash");
+                return;
+            }
+        };
+        self.journal.close();
+        // The room for this record is no attempt.
+        let attempts = self.journal.wait_for_attempts(1, deadline) - 1;
+        let Some((id, bytes)) = self.own_record(lifecycle.stop(attempts)) else {
+            return;
+        };
+        match permit.append(id, bytes.clone(), Durability::Crash).wait() {
+            Ok(()) => lifecycle.keep_stop(&bytes),
+            Err(error) => {
+                tracing::error!(%error, "it is not known whether the record audit.stop is kept")
+            }
+        }
+    }
+
+    /// One of the trail's own records, as the next one of this instance.
+    fn own_record(&self, own: OwnRecord) -> Option<Frame> {
+        let record = own.into_record(
+            &self.redactor,
+            &self.service,
+            &self.instance,
+            self.next_seq(),
+        );
+        let id = record.id;
+        match frame(record) {
+            Ok(bytes) => Some((id, bytes)),
+            Err(error) => {
+                tracing::error!(%error, "a record of the trail itself could not be serialised");
+                None
+            }
+        }
+    }
 }
 
-/// Records notices for as long as the audit trail is there.
-fn watch_for_notices(audit: &Weak<Shared>) {
+/// Says in the log what a record is about to tell.
+fn warned(own: OwnRecord) -> OwnRecord {
+    tracing::warn!(action = own.action, notes = %own.notes, "attempts have no record each");
+    own
+}
+
+/// Tells what the trail has to tell of itself, for as long as it is there.
+fn watch(audit: &Weak<Shared>) {
     while let Some(shared) = audit.upgrade() {
-        shared.record_notices(When::Due);
+        if let Some(lifecycle) = &shared.lifecycle {
+            shared.tell_start(lifecycle);
+            shared.record_rights(lifecycle);
+        }
+        shared.tell_what_waits(When::Due);
         drop(shared);
-        thread::sleep(NOTICE_INTERVAL);
+        thread::sleep(OWN_INTERVAL);
     }
 }
 
@@ -441,7 +547,8 @@ impl AuditBuilder {
         self
     }
 
-    /// Opens the journal and starts the writers.
+    /// Opens the journal, starts the writers, and records `audit.start` with the
+    /// settings in force and what has changed of them since the last time.
     ///
     /// Postgres need not be there yet, nor its tables: records wait in the
     /// journal until they are. What an earlier process left there is delivered
@@ -462,6 +569,17 @@ impl AuditBuilder {
                 "an earlier process left records behind, which are delivered now"
             );
         }
+        let settings = Settings {
+            durability: self.durability,
+            capture_bytes: self.capture_bytes,
+            journal_quota_bytes: self.journal.quota_bytes,
+            journal_reserve_bytes: self.journal.reserve_bytes,
+            redaction: self.redactor.settings(),
+            authentication: self.authenticate.name(),
+            trusted_proxies: self.proxies.settings(),
+            throttle: self.throttle.to_json(),
+            database_rights: self.store.rights(RIGHTS_PATIENCE),
+        };
         let clock = Clock::System;
         let throttle = Throttle::new(
             self.throttle,
@@ -485,13 +603,15 @@ impl AuditBuilder {
             journal,
             store: Some(store),
             gaps: Gaps::default(),
+            lifecycle: Some(Lifecycle::begin(self.journal.folder)),
             metrics,
             refusals: LogGate::default(),
             #[cfg(any(test, feature = "testing"))]
             survey: std::sync::atomic::AtomicBool::new(false),
         });
+        shared.record_start(&settings, found);
         let watched = Arc::downgrade(&shared);
-        spawn("audit-notices", move || watch_for_notices(&watched)).map_err(OpenError::Threads)?;
+        spawn("audit-own-records", move || watch(&watched)).map_err(OpenError::Threads)?;
         Ok(Audit { shared })
     }
 }
@@ -534,6 +654,7 @@ impl Audit {
                 journal,
                 store: None,
                 gaps: Gaps::default(),
+                lifecycle: None,
                 metrics,
                 refusals: LogGate::default(),
                 survey: std::sync::atomic::AtomicBool::new(false),
@@ -546,8 +667,8 @@ impl Audit {
         &self.shared.survey
     }
 
-    pub(crate) fn record_notices(&self, when: When) {
-        self.shared.record_notices(when);
+    pub(crate) fn tell_what_waits(&self, when: When) {
+        self.shared.tell_what_waits(when);
     }
 }
 

@@ -68,10 +68,11 @@ mod handle;
 pub mod headers;
 #[cfg(feature = "jwt")]
 pub mod jwt;
+mod lifecycle;
 mod log_gate;
 pub mod methods;
 mod metrics;
-mod notice;
+mod own_record;
 pub mod printable;
 pub mod problem;
 pub mod strict;

@@ -46,6 +46,16 @@ pub struct Options {
         value_name = "URL"
     )]
     pub database_url: Option<String>,
+    /// The same Postgres with the login that owns the tables, for migrations and dead
+    /// letters; the service's own login needs less then [default: the database itself]
+    #[arg(
+        long,
+        env = "ITEMS_API_OWNER_URL",
+        hide_env_values = true,
+        global = true,
+        value_name = "URL"
+    )]
+    pub owner_url: Option<String>,
     /// Replica that answers queries of the audit trail [default: the database itself]
     #[arg(
         long,
@@ -414,6 +424,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Postgres, unless a private one is to be started.
     pub database_url: Option<String>,
+    /// The same Postgres with the login that owns the tables, if that is another one.
+    pub owner_url: Option<String>,
     /// Where queries of the audit trail are answered.
     pub audit_read_url: Option<String>,
     /// How audit records are kept.
@@ -462,6 +474,14 @@ pub struct LimitConfig {
     pub request_timeout: Duration,
     /// How long a connection without requests is kept.
     pub keep_alive: Duration,
+}
+
+impl Config {
+    /// Where the tables' owner logs in, unless a private Postgres is to be started.
+    #[must_use]
+    pub fn owner_database_url(&self) -> Option<&String> {
+        self.owner_url.as_ref().or(self.database_url.as_ref())
+    }
 }
 
 /// How audit records are kept until they are in Postgres.
@@ -625,6 +645,7 @@ impl Options {
             },
             data_dir,
             database_url: non_empty(self.database_url).or_else(|| non_empty(file.database_url)),
+            owner_url: non_empty(self.owner_url).or_else(|| non_empty(file.owner_url)),
             audit_read_url: non_empty(self.audit_read_url)
                 .or_else(|| non_empty(file.audit_read_url)),
             postgres_cache: self

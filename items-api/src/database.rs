@@ -18,6 +18,8 @@ use tracing::Span;
 pub(crate) const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../migrations/items");
 
 const CONNECTIONS: u32 = 8;
+/// The role that the items' migrations make: it may do what items need.
+const ROLE: &str = "items_editor";
 /// How long a request waits for a connection.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long one statement may take.
@@ -41,7 +43,7 @@ impl Database {
                 .min_idle(Some(0))
                 .connection_timeout(PATIENCE)
                 .error_handler(Box::new(Quiet))
-                .connection_customizer(Box::new(Bounded))
+                .connection_customizer(Box::<Bounded>::default())
                 .build_unchecked(manager),
             is_migrated: Arc::default(),
         }
@@ -169,9 +171,11 @@ fn discard(connection: &mut PgConnection) {
     AnsiTransactionManager::transaction_manager_status_mut(connection).set_in_error();
 }
 
-/// Bounds every statement of a new connection.
-#[derive(Debug)]
-struct Bounded;
+/// Bounds every statement of a new connection, and what it may do.
+#[derive(Debug, Default)]
+struct Bounded {
+    has_warned: AtomicBool,
+}
 
 impl CustomizeConnection<PgConnection, r2d2::Error> for Bounded {
     fn on_acquire(&self, connection: &mut PgConnection) -> Result<(), r2d2::Error> {
@@ -179,7 +183,19 @@ impl CustomizeConnection<PgConnection, r2d2::Error> for Bounded {
             .batch_execute(&format!(
                 "SET statement_timeout = {STATEMENT_TIMEOUT_MS}; SET timezone = 'UTC'"
             ))
-            .map_err(r2d2::Error::QueryError)
+            .map_err(r2d2::Error::QueryError)?;
+        if let Err(error) = connection.batch_execute(&format!("SET ROLE {ROLE}"))
+            && !self.has_warned.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!(
+                role = ROLE,
+                %error,
+                "the role cannot be taken on, so connections keep the rights of their login: \
+                 create it, grant it to the login, call items_prepare_role() as the tables' owner, \
+                 and restart"
+            );
+        }
+        Ok(())
     }
 }
 

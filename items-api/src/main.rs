@@ -109,12 +109,15 @@ fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error>> {
     match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => {
             log::start(&config)?;
-            let database = Database::open(&config)?;
+            if config.owner_url.is_some() && config.database_url.is_none() {
+                return Err("--owner-url names the owner of the database that DATABASE_URL names: set both, or neither for a private Postgres".into());
+            }
+            let database = Database::open(&config, config.database_url.as_ref())?;
             actix_web::rt::System::new().block_on(serve(&config, &database.url))
         }
         Command::Migrate => {
             log::start(&config)?;
-            let database = Database::open(&config)?;
+            let database = Database::open(&config, config.owner_database_url())?;
             serve::migrate(&database.url)?;
             print("the database is up to date")
         }
@@ -131,7 +134,7 @@ fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error>> {
         }
         Command::DeadLetters { action } => {
             log::start(&config)?;
-            let database = Database::open(&config)?;
+            let database = Database::open(&config, config.owner_database_url())?;
             match action {
                 DeadLetters::List => dead_letters::list(&database.url),
                 DeadLetters::Requeue { ids } => dead_letters::requeue(&database.url, &ids),
@@ -183,8 +186,9 @@ struct Database {
 }
 
 impl Database {
-    fn open(config: &Config) -> Result<Self, Box<dyn std::error::Error>> {
-        if let Some(url) = &config.database_url {
+    /// The one at `url`, or else a private one.
+    fn open(config: &Config, url: Option<&String>) -> Result<Self, Box<dyn std::error::Error>> {
+        if let Some(url) = url {
             return Ok(Self {
                 url: url.clone(),
                 _private: None,

@@ -173,10 +173,11 @@ pub fn start(config: &Config, database_url: &str) -> Result<Service, ServeError>
         .listen(listener)?
         .run();
 
-    let url = database_url.to_owned();
+    let owner_url = config.owner_url.as_deref().unwrap_or(database_url);
+    let owner_url = owner_url.to_owned();
     thread::Builder::new()
         .name("database-maintenance".to_owned())
-        .spawn(move || keep_up_to_date(&url, &state.database))?;
+        .spawn(move || keep_up_to_date(&owner_url, &state.database))?;
     Ok(Service {
         address,
         server,
@@ -316,8 +317,8 @@ fn keep_up_to_date(url: &str, database: &Database) {
 /// # Errors
 ///
 /// When it cannot be reached or refuses a statement.
-pub fn migrate(database_url: &str) -> Result<(), audit::MigrateError> {
-    audit::migrate(database_url, Some(MIGRATIONS))
+pub fn migrate(owner_url: &str) -> Result<(), audit::MigrateError> {
+    audit::migrate(owner_url, Some(MIGRATIONS))
 }
 
 #[cfg(test)]

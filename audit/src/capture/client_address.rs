@@ -84,6 +84,16 @@ impl TrustedProxies {
         self
     }
 
+    /// Whom it names, as the trail tells it when it starts.
+    pub(crate) fn settings(&self) -> serde_json::Value {
+        let networks: Vec<String> = self.networks.iter().map(IpNet::to_string).collect();
+        serde_json::json!({
+            "networks": networks,
+            "header": self.header.name().as_str(),
+            "unix_sockets": self.includes_unix_sockets,
+        })
+    }
+
     fn trusts(&self, address: IpAddr) -> bool {
         self.networks
             .iter()

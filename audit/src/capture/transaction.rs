@@ -75,7 +75,8 @@ impl AuditScope {
     /// ```
     ///
     /// The connection must lead to the database of the audit trail, and its role
-    /// needs the rights of `audit_writer`. It may come from any pool.
+    /// needs what `SELECT audit_grant_insert('role')` gives it, called by the owner of
+    /// the trail's tables. It may come from any pool.
     ///
     /// # Errors
     ///

@@ -111,6 +111,18 @@ pub enum Durability {
     Transaction,
 }
 
+impl Durability {
+    /// The name in annotations and records.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Crash => "crash",
+            Self::PowerLoss => "power_loss",
+            Self::Transaction => "transaction",
+        }
+    }
+}
+
 /// Where the journal lies and how large it may become.
 #[derive(Clone, Debug)]
 pub(crate) struct JournalSettings {
@@ -387,6 +399,18 @@ impl Journal {
         self.inner.room.lock().is_closed = true;
     }
 
+    /// Waits, at most until `deadline`, until no more than `count` attempts hold room,
+    /// and returns how many do.
+    pub(crate) fn wait_for_attempts(&self, count: u64, deadline: Instant) -> u64 {
+        loop {
+            let reservations = self.inner.room.lock().reservations;
+            if reservations <= count || Instant::now() >= deadline {
+                return reservations;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// Lets everything that was appended so far survive a power cut. It blocks,
     /// for at most `timeout`, and says whether it has worked.
     pub(crate) fn flush(&self, timeout: Duration) -> bool {
@@ -399,9 +423,7 @@ impl Journal {
     pub(crate) fn drain(&self, deadline: Instant) -> u64 {
         self.close();
         self.flush(deadline.saturating_duration_since(Instant::now()));
-        while self.inner.room.lock().reservations > 0 && Instant::now() < deadline {
-            thread::sleep(Duration::from_millis(5));
-        }
+        self.wait_for_attempts(0, deadline);
         let left = self.inner.shelf.wait_until_delivered(deadline);
         self.inner.finish();
         left

@@ -11,6 +11,7 @@ mod json;
 mod migrations;
 mod pool;
 mod query;
+mod rights;
 mod row;
 #[allow(
     unreachable_pub,
@@ -23,7 +24,7 @@ mod sqlstate;
 mod tests;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use diesel::pg::PgConnection;
@@ -36,12 +37,17 @@ pub(crate) use insert::insert_within;
 use pool::Pool;
 pub(crate) use query::{Filter, Found, Order, Page, Position, StatusMatch, TextMatch};
 
+pub(crate) use rights::Rights;
 pub(crate) use sqlstate::{Class, Rejection};
 
 pub use dead_letters::{DeadLetter, DeadLetterError, Requeued, dead_letters, requeue_dead_letters};
 pub use migrations::{MigrateError, migrate};
 pub use pool::bounded_url;
 
+/// The role that may store records, keep partitions ahead, and nothing else.
+const WRITER_ROLE: &str = "audit_writer";
+/// The role that may read records, and nothing else.
+const READER_ROLE: &str = "audit_reader";
 /// How long a query may take.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an insert may take before it is tried again, unless it is said
@@ -86,11 +92,14 @@ pub(crate) struct Store {
 struct Pools {
     writer: Pool,
     reader: Pool,
+    /// What the login of the writers may do.
+    rights: Arc<OnceLock<Rights>>,
 }
 
 impl Store {
     /// A store whose connections are made as they are needed.
     pub(crate) fn new(settings: StoreSettings) -> Self {
+        let rights = Arc::<OnceLock<Rights>>::default();
         let read_url = settings.read_url.as_deref().unwrap_or(&settings.url);
         Self {
             writers: settings.writers,
@@ -101,8 +110,9 @@ impl Store {
                     settings.readers,
                     READER_PATIENCE,
                     pool::Session {
-                        role: "audit_reader",
+                        role: READER_ROLE,
                         read_only: true,
+                        rights: None,
                         statement_timeout: QUERY_TIMEOUT,
                     },
                 ),
@@ -111,11 +121,13 @@ impl Store {
                     settings.writers + SPARE_CONNECTIONS,
                     WRITER_PATIENCE,
                     pool::Session {
-                        role: "audit_writer",
+                        role: WRITER_ROLE,
                         read_only: false,
+                        rights: Some(Arc::clone(&rights)),
                         statement_timeout: settings.insert_timeout,
                     },
                 ),
+                rights,
             }),
         }
     }

@@ -1,5 +1,6 @@
 //! Connections that can do no more than they must.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection as _;
@@ -8,6 +9,7 @@ use diesel::prelude::*;
 use diesel::r2d2::{self, ConnectionManager, HandleError, ManageConnection};
 use diesel::sql_types::Bool;
 
+use super::rights::{Login, Rights};
 use crate::log_gate::LogGate;
 
 /// Connections to one Postgres.
@@ -24,6 +26,8 @@ pub(super) struct Session {
     /// The role it takes on, made by the migrations.
     pub(super) role: &'static str,
     pub(super) read_only: bool,
+    /// Where to note what the login may do.
+    pub(super) rights: Option<Arc<OnceLock<Rights>>>,
     pub(super) statement_timeout: Duration,
 }
 
@@ -138,28 +142,36 @@ impl Manager {
         let Session {
             role,
             read_only,
+            rights,
             statement_timeout,
         } = &self.session;
         connection.batch_execute(&format!(
             "SET statement_timeout = {}; SET default_transaction_read_only = {read_only}; SET timezone = 'UTC'",
             statement_timeout.as_millis(),
         ))?;
+        // Before all else, because a login may not even see the tables without it.
+        let has_role = connection.batch_execute(&format!("SET ROLE {role}"));
         if !is_migrated(connection)? {
-            // Not yet, perhaps. A connection made now could keep its owner's
+            // Not yet, perhaps. A connection made now could keep its login's
             // rights for as long as it lives, because the roles come with the
             // tables.
             return Err(diesel::result::Error::QueryBuilderError(
                 "there is no table audit_records or audit_dead_letters yet: the migrations have not run".into(),
             ));
         }
-        if let Err(error) = connection.batch_execute(&format!("SET ROLE {role}"))
+        if let Some(rights) = rights
+            && rights.get().is_none()
+        {
+            let _ = rights.set(Login::of(connection)?.rights);
+        }
+        if let Err(error) = has_role
             && self.warned.admit().is_some()
         {
             tracing::warn!(
                 role,
                 %error,
-                "the role cannot be taken on, so connections keep the rights of their owner: \
-                 create the role, grant it to the owner, and restart"
+                "the role cannot be taken on, so connections keep the rights of their login: \
+                 create the role, grant it to the login, and restart"
             );
         }
         Ok(())

@@ -132,6 +132,35 @@ impl Redactor {
         self
     }
 
+    /// Its rules, as the trail tells them when it starts: what was added to the
+    /// built-in rules and taken from them, the id of the key, the limits.
+    pub(crate) fn settings(&self) -> serde_json::Value {
+        let Limits {
+            depth,
+            string_bytes,
+            name_bytes,
+            pointer_bytes,
+            fields,
+            findings,
+        } = self.limits;
+        serde_json::json!({
+            "names_hidden": self.names.own(Some(Treatment::Secret)),
+            "names_hashed": self.names.own(Some(Treatment::Hash)),
+            "names_shown": self.names.own(None),
+            "prefixes_hidden": self.contents.prefixes(),
+            "contents_shown": self.contents.shown(),
+            "hash_key": self.hash_key.as_ref().map(HashKey::id),
+            "limits": {
+                "depth": depth,
+                "string_bytes": string_bytes,
+                "name_bytes": name_bytes,
+                "pointer_bytes": pointer_bytes,
+                "fields": fields,
+                "findings": findings,
+            },
+        })
+    }
+
     /// The names whose values it hides.
     #[must_use]
     pub fn names(&self) -> &NameRules {

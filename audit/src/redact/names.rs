@@ -77,6 +77,14 @@ impl NameRules {
         self.hides_folded(name, &mut Folded::default())
     }
 
+    /// The names that a service has treated in this way, or shown, folded, in order.
+    pub(super) fn own(&self, treatment: Option<Treatment>) -> Vec<&str> {
+        let own = self.own.iter().filter(|(_, own)| **own == treatment);
+        let mut names: Vec<&str> = own.map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        names
+    }
+
     /// The same, with the memory for the folded name lent by the caller.
     pub(super) fn hides_folded(&self, name: &str, folded: &mut Folded) -> bool {
         self.treatment(name, folded).is_some()

@@ -150,7 +150,7 @@ impl Recorder {
     #[must_use]
     #[track_caller]
     pub fn records(&self) -> Vec<Recorded> {
-        self.audit.record_notices(When::AtOnce);
+        self.audit.tell_what_waits(When::AtOnce);
         self.memory
             .records()
             .iter()
@@ -221,7 +221,7 @@ impl Recorder {
             is_stopped,
             "stop the clock first: `Recorder::builder().clock(…)`"
         );
-        self.audit.record_notices(When::Due);
+        self.audit.tell_what_waits(When::Due);
     }
 
     /// Forgets all records.

@@ -68,6 +68,18 @@ pub(crate) struct ThrottleSettings {
     pub(crate) queries_at_once: u32,
 }
 
+impl ThrottleSettings {
+    /// The same as the trail tells it when it starts.
+    pub(crate) fn to_json(self) -> serde_json::Value {
+        serde_json::json!({
+            "refusals": self.refusals.to_string(),
+            "unknown_refusals": self.unknown_refusals.to_string(),
+            "queries": self.queries.to_string(),
+            "queries_at_once": self.queries_at_once,
+        })
+    }
+}
+
 impl Default for ThrottleSettings {
     fn default() -> Self {
         Self {

@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
 use super::Subject;
-use crate::notice::{Notice, time};
+use crate::own_record::{OwnRecord, time};
 use crate::problem::TOO_MANY_REFUSALS;
 use crate::record::{Actor, Client, Outcome};
 
@@ -81,8 +81,8 @@ impl Tally {
         now - self.first >= INTERVAL || now - self.last >= QUIET
     }
 
-    /// What there is to tell.
-    pub(crate) fn notice(&self) -> Notice {
+    /// The record that tells of it, as of the first of the requests.
+    pub(crate) fn record(&self) -> OwnRecord {
         let subject = self.subject.as_ref();
         let network = subject.and_then(Subject::network);
         let mut notes = json!({
@@ -100,11 +100,8 @@ impl Tally {
                 (_, None) => None,
             };
         }
-        Notice {
-            began_at: self.first,
-            action: "audit.throttled",
-            outcome: Outcome::Denied,
-            reason: TOO_MANY_REFUSALS.code(),
+        OwnRecord {
+            reason: Some(TOO_MANY_REFUSALS.code()),
             actor: subject.map_or_else(Actor::anonymous, Subject::actor),
             client: network.map(|network| Client {
                 ip: Some(network.addr()),
@@ -112,6 +109,7 @@ impl Tally {
                 user_agent: None,
             }),
             notes,
+            ..OwnRecord::new("audit.throttled", self.first, Outcome::Denied)
         }
     }
 }

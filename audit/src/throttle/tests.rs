@@ -236,7 +236,7 @@ fn what_is_not_admitted_is_told_every_minute_and_when_it_is_over() {
         bench
             .throttle
             .take_tally(When::Due)
-            .map(|tally| tally.notice())
+            .map(|tally| tally.record())
     };
     bench.admitted(&address(1), 100, 500);
     assert!(told().is_none());
@@ -256,17 +256,17 @@ fn what_is_not_admitted_is_told_every_minute_and_when_it_is_over() {
 
     let requests = told_of
         .iter()
-        .map(|notice| notice.notes["requests"].as_u64().unwrap());
+        .map(|record| record.notes["requests"].as_u64().unwrap());
     assert_eq!(requests.sum::<u64>(), counted);
-    for notice in &told_of {
-        assert_eq!(notice.notes["network"], "0.0.0.1/32");
+    for record in &told_of {
+        assert_eq!(record.notes["network"], "0.0.0.1/32");
         assert_eq!(
-            notice.client.as_ref().unwrap().ip.unwrap().to_string(),
+            record.client.as_ref().unwrap().ip.unwrap().to_string(),
             "0.0.0.1"
         );
-        assert_eq!(notice.actor, Actor::anonymous());
+        assert_eq!(record.actor, Actor::anonymous());
     }
-    assert!(told_of[1].began_at - told_of[0].began_at > TimeDelta::seconds(59));
+    assert!(told_of[1].occurred_at - told_of[0].occurred_at > TimeDelta::seconds(59));
 }
 
 #[test]

@@ -642,6 +642,10 @@ fn start(data_dir: &Path, url: &str, log: &str) -> (Child, String) {
     let mut service = program(data_dir, Some(url))
         .args(["serve", "--bind", "127.0.0.1:0"])
         .env("ITEMS_API_LOG", "debug,audit=trace,items_api=trace")
+        // Most of what is sent is refused, and all of it is to be recorded.
+        .env("ITEMS_API_AUDIT_REFUSALS", "0")
+        .env("ITEMS_API_AUDIT_UNKNOWN_REFUSALS", "0")
+        .env("ITEMS_API_AUDIT_QUERIES", "0")
         .stdout(Stdio::piped())
         .stderr(log)
         .spawn()

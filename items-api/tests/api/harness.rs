@@ -58,7 +58,16 @@ impl TestService {
 
     /// A service that listens, and believes its Postgres to be at `url`.
     pub(crate) async fn start_at(database: TestDatabase, url: String) -> Self {
-        Self::configured(database, url, Options::default()).await
+        Self::start_at_with(database, url, Options::default()).await
+    }
+
+    /// The same with options of the test's own.
+    pub(crate) async fn start_at_with(
+        database: TestDatabase,
+        url: String,
+        options: Options,
+    ) -> Self {
+        Self::configured(database, url, options).await
     }
 
     async fn configured(database: TestDatabase, url: String, options: Options) -> Self {

@@ -5,10 +5,11 @@ use diesel::RunQueryDsl as _;
 use diesel::connection::SimpleConnection as _;
 use diesel::sql_types::BigInt;
 use items_api::auth::Role;
+use reqwest::StatusCode;
 use serde_json::json;
 
 use crate::harness::{Answer, TestService, assert_problem};
-use crate::program::{address_of, create_until_accepted, program, terminate};
+use crate::program::{address_of, create_until_accepted, program, send, terminate};
 
 #[actix_web::test]
 async fn the_service_waits_for_a_postgres_that_comes_later() {
@@ -58,6 +59,62 @@ async fn stopping_leaves_no_record_behind() {
     }
     service.stop().await.unwrap();
     assert_eq!(stored(&service.database, "create_item"), 50);
+    let last: Own =
+        diesel::sql_query("SELECT action, reason FROM audit_records ORDER BY seq DESC LIMIT 1")
+            .get_result(&mut service.database.connect())
+            .unwrap();
+    assert_eq!(last.action, "audit.stop");
+}
+
+#[actix_web::test]
+async fn a_service_that_was_killed_is_told_by_the_next_start() {
+    let database = TestDatabase::empty();
+    let data_dir = tempfile::tempdir().unwrap();
+    for signal in ["KILL", "TERM", "TERM"] {
+        let mut service = program(data_dir.path(), Some(database.url()))
+            .args(["--bind", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let address = address_of(&mut service);
+        eventually("the service is ready", async || {
+            let response = reqwest::get(format!("{address}/health/ready")).await.ok()?;
+            (response.status() == StatusCode::OK).then_some(())
+        })
+        .await;
+        send(signal, &service);
+        tokio::task::spawn_blocking(move || service.wait().unwrap())
+            .await
+            .unwrap();
+    }
+    let told: Vec<Own> = diesel::sql_query(
+        "SELECT action, reason FROM audit_records WHERE action LIKE 'audit.%' ORDER BY occurred_at",
+    )
+    .load(&mut database.connect())
+    .unwrap();
+    let told: Vec<(&str, Option<&str>)> = told
+        .iter()
+        .map(|own| (own.action.as_str(), own.reason.as_deref()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("audit.start", Some("previous_unknown")),
+            ("audit.start", Some("previous_not_stopped")),
+            ("audit.stop", None),
+            ("audit.start", None),
+            ("audit.stop", None),
+        ]
+    );
+}
+
+/// What the trail tells of itself.
+#[derive(diesel::QueryableByName)]
+struct Own {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    action: String,
+    #[diesel(sql_type = diesel::sql_types::Nullable<diesel::sql_types::Text>)]
+    reason: Option<String>,
 }
 
 #[actix_web::test]

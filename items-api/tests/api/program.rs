@@ -38,10 +38,15 @@ pub(crate) fn address_of(service: &mut Child) -> String {
         .to_owned()
 }
 
-/// Sends SIGTERM.
+/// Stops it in order.
 pub(crate) fn terminate(child: &Child) {
+    send("TERM", child);
+}
+
+pub(crate) fn send(signal: &str, child: &Child) {
     assert!(
         Command::new("kill")
+            .args(["-s", signal])
             .arg(child.id().to_string())
             .status()
             .unwrap()

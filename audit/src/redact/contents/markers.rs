@@ -244,6 +244,13 @@ impl Markers {
         *self = Self::of(rules);
     }
 
+    /// The prefixes that were added.
+    pub(super) fn own(&self) -> impl Iterator<Item = &str> {
+        let is_own = |marker: &&str| !MARKERS.iter().any(|(known, _)| known == marker);
+        let markers = self.rules.iter().map(|(marker, _)| marker.as_str());
+        markers.filter(is_own)
+    }
+
     /// What begins with a marker.
     pub(super) fn find(&self, string: &str, names: &NameRules, secrets: &mut Vec<Secret>) {
         let mut at = 0;

@@ -166,6 +166,17 @@ impl ContentRules {
         self
     }
 
+    /// The prefixes that a service has added, in order.
+    pub(super) fn prefixes(&self) -> Vec<&str> {
+        self.markers.own().collect()
+    }
+
+    /// The rules that a service does without, in order.
+    pub(super) fn shown(&self) -> Vec<&'static str> {
+        let shown = Content::ALL.iter().filter(|content| !self.hides(**content));
+        shown.map(|content| content.as_str()).collect()
+    }
+
     pub(super) fn hides(&self, content: Content) -> bool {
         !self.shown.contains(&content)
     }
