@@ -8,6 +8,7 @@ mod app;
 mod handlers;
 mod journal;
 mod load;
+mod redaction;
 mod report;
 mod statistics;
 mod writer;
@@ -18,7 +19,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use private_postgres::{Binaries, Durability, PrivatePostgres, Settings};
 use tempfile::TempDir;
 
@@ -36,6 +37,9 @@ struct Cli {
     /// How long a turn of the handlers lasts
     #[arg(long, default_value_t = 4, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
+    /// Only this comparison
+    #[arg(long, value_name = "NAME")]
+    only: Option<Comparison>,
     /// Write the tables to this file
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -50,6 +54,24 @@ struct Cli {
     )]
     postgres_cache: PathBuf,
 }
+
+/// What is compared.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Comparison {
+    Redaction,
+    Journal,
+    Writer,
+    Handlers,
+}
+
+type Compare = fn(&Bench, &mut Report) -> Result;
+
+const COMPARISONS: &[(Comparison, Compare)] = &[
+    (Comparison::Redaction, redaction::compare),
+    (Comparison::Journal, journal::compare),
+    (Comparison::Writer, writer::compare),
+    (Comparison::Handlers, handlers::compare),
+];
 
 /// What all comparisons need.
 struct Bench {
@@ -87,9 +109,11 @@ fn run(cli: &Cli) -> Result {
         folder,
     };
     let mut report = Report::new(&bench)?;
-    journal::compare(&bench, &mut report)?;
-    writer::compare(&bench, &mut report)?;
-    handlers::compare(&bench, &mut report)?;
+    for (comparison, compare) in COMPARISONS {
+        if cli.only.is_none_or(|only| only == *comparison) {
+            compare(&bench, &mut report)?;
+        }
+    }
     match &cli.output {
         Some(path) => fs::write(path, report.markdown())?,
         None => writeln!(io::stdout(), "{}", report.markdown())?,

@@ -26,7 +26,7 @@ const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIEN
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
 
 /// The shortest base64 that is looked into.
-const BASE64_BYTES: usize = 12;
+pub(super) const BASE64_BYTES: usize = 12;
 
 /// Whether the string, as a whole, looks as if it were JSON that can hold something.
 pub(super) fn may_be_json(string: &str) -> bool {
@@ -44,6 +44,11 @@ pub(super) fn find(redactor: &Redactor, string: &str, layers: u8) -> Vec<Secret>
     look.for_percent(string, &mut secrets);
     look.for_base64(string, &mut secrets);
     secrets
+}
+
+/// Whether it is of either alphabet of base64.
+pub(super) fn is_base64(byte: u8) -> bool {
+    is_url_safe(byte) || byte == b'+' || byte == b'/'
 }
 
 /// The text in base64 of either alphabet, if it is text.
@@ -124,8 +129,7 @@ impl Look<'_> {
     }
 
     fn for_base64(&self, string: &str, secrets: &mut Vec<Secret>) {
-        let is_delimiter = |byte: u8| !is_url_safe(byte) && !b"+/".contains(&byte);
-        for word in pieces(string, is_delimiter) {
+        for word in pieces(string, |byte| !is_base64(byte)) {
             if word.len() < BASE64_BYTES {
                 continue;
             }

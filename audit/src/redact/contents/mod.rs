@@ -181,16 +181,55 @@ impl ContentRules {
         !self.shown.contains(&content)
     }
 
-    fn find(&self, string: &str, names: &NameRules) -> Vec<Secret> {
+    fn find(&self, string: &str, hints: &Hints, names: &NameRules) -> Vec<Secret> {
         let mut secrets = Vec::new();
         self.markers.find(string, names, &mut secrets);
-        cards::find(string, &mut secrets);
-        named::find(string, names, &mut secrets);
+        if hints.digits >= cards::DIGITS_MIN {
+            cards::find(string, &mut secrets);
+        }
+        if hints.has_separator {
+            named::find(string, names, &mut secrets);
+        }
         secrets.retain(|secret| match secret.rule {
             Rule::Content(content) => self.hides(content),
             _ => true,
         });
         secrets
+    }
+}
+
+/// What a string has of what rules look for, found in one pass: most strings have
+/// nothing, and then most rules need not look.
+#[derive(Default)]
+struct Hints {
+    digits: usize,
+    /// One of the characters between a name and its value.
+    has_separator: bool,
+    has_percent: bool,
+    /// The most characters of base64 side by side.
+    longest_word: usize,
+}
+
+impl Hints {
+    fn of(string: &str) -> Self {
+        let mut hints = Self::default();
+        let mut word = 0;
+        for byte in string.bytes() {
+            hints.digits += usize::from(byte.is_ascii_digit());
+            hints.has_separator |= named::is_separator(byte);
+            hints.has_percent |= byte == b'%';
+            word = if encodings::is_base64(byte) {
+                word + 1
+            } else {
+                0
+            };
+            hints.longest_word = hints.longest_word.max(word);
+        }
+        hints
+    }
+
+    fn has_encodings(&self) -> bool {
+        self.has_percent || self.longest_word >= encodings::BASE64_BYTES
     }
 }
 
@@ -220,8 +259,8 @@ impl Redactor {
     /// The string without its secrets, if it has any; `layers` more encodings may be
     /// taken off.
     pub(super) fn without_secrets(&self, string: &str, layers: u8) -> Option<Cleaned> {
-        let is_short = string.len() < SHORTEST;
-        if is_short && !string.bytes().any(|byte| b"=:>%".contains(&byte)) {
+        let hints = Hints::of(string);
+        if string.len() < SHORTEST && !hints.has_separator && !hints.has_percent {
             return None;
         }
         if encodings::may_be_json(string)
@@ -232,9 +271,12 @@ impl Redactor {
                 rules: vec![rule],
             });
         }
-        let plain = replaced(string, self.contents.find(string, &self.names));
+        let plain = replaced(string, self.contents.find(string, &hints, &self.names));
         let text = plain.as_ref().map_or(string, |hidden| &hidden.text);
-        let encoded = replaced(text, encodings::find(self, text, layers));
+        let encoded = hints
+            .has_encodings()
+            .then(|| replaced(text, encodings::find(self, text, layers)))
+            .flatten();
         match (plain, encoded) {
             (Some(plain), Some(mut encoded)) => {
                 encoded.rules.extend(plain.rules);

@@ -23,6 +23,11 @@ const ESCAPES: usize = 7;
 /// How far back the tag of a name is read.
 const TAG_BYTES: usize = 256;
 
+/// Whether it may stand between a name and its value.
+pub(super) fn is_separator(byte: u8) -> bool {
+    matches!(byte, b'=' | b':' | b'>')
+}
+
 pub(super) fn find(string: &str, names: &NameRules, secrets: &mut Vec<Secret>) {
     let mut folded = Folded::default();
     let mut read_to = 0;
