@@ -258,18 +258,30 @@ fn frame(record: Record) -> Result<Vec<u8>, serde_json::Error> {
     if bytes.len() <= PAYLOAD_BYTES_MAX {
         return Ok(bytes);
     }
-    let cut = ["/request", "/response", "/changes", "/notes"].map(|path| Truncated {
-        path: path.to_owned(),
-        bytes: 0,
-        sha256: None,
-    });
+    let changes = serde_json::to_string(&record.changes)?;
+    let parts = [
+        ("/request", record.request.as_ref().map(JsonText::as_str)),
+        ("/response", record.response.as_ref().map(JsonText::as_str)),
+        (
+            "/changes",
+            Some(changes.as_str()).filter(|text| *text != "[]"),
+        ),
+        (
+            "/notes",
+            Some(record.notes.as_str()).filter(|text| *text != "{}"),
+        ),
+    ];
+    let cut = parts
+        .iter()
+        .filter_map(|(path, text)| Some(Truncated::whole(path, (*text)?)))
+        .collect();
     Record {
         request: None,
         response: None,
         changes: Vec::new(),
         notes: JsonText::empty_object(),
         redacted: Vec::new(),
-        truncated: cut.into(),
+        truncated: cut,
         ..record
     }
     .canonical_bytes()
@@ -677,4 +689,28 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
         .name(name.to_owned())
         .spawn(work)
         .map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::own_record::OwnRecord;
+
+    #[test]
+    fn of_a_record_that_is_too_large_the_payloads_are_left_out_with_size_and_hash() {
+        let record = OwnRecord::new("audit.test", Utc::now(), Outcome::Success);
+        let mut record = record.into_record(&Redactor::default(), "s", "i", 1);
+        let large = format!("[\"{}\"]", "a".repeat(PAYLOAD_BYTES_MAX));
+        record.request = Some(JsonText::new(large.clone()).unwrap());
+        record.notes = JsonText::new(r#"{"a":1}"#.to_owned()).unwrap();
+        let kept: Record = serde_json::from_slice(&frame(record).unwrap()).unwrap();
+        assert_eq!(kept.request, None);
+        assert_eq!(kept.notes, JsonText::empty_object());
+        let paths: Vec<&str> = kept.truncated.iter().map(|cut| cut.path.as_str()).collect();
+        assert_eq!(paths, ["/request", "/notes"]);
+        assert_eq!(kept.truncated[0].bytes, large.len() as u64);
+        // printf '{"a":1}' | sha256sum
+        let hash = "015abd7f5cc57a2dd94b7590f04ad8084273905ee33ec5cebeae62276a97f862";
+        assert_eq!(kept.truncated[1].sha256.as_deref(), Some(hash));
+    }
 }

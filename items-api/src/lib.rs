@@ -3,6 +3,7 @@
 //! - [`config`]: what can be set, and where.
 //! - [`serve`]: the service from start to stop; the app is a value.
 //! - [`auth`]: who may do what, and tokens for local use.
+//! - [`logins`]: whom the service is to a Postgres of its own.
 //! - [`redaction`]: what audit records do not show.
 //! - [`jwks`]: the public keys of an issuer, and how new ones arrive.
 //! - [`items`]: the feature itself.
@@ -17,6 +18,7 @@ mod health;
 pub mod items;
 pub mod jwks;
 pub mod log;
+pub mod logins;
 mod metrics;
 mod problem;
 pub mod redaction;

@@ -11,7 +11,7 @@ use audit::printable;
 use clap::{Parser, Subcommand};
 use items_api::auth::{self, Role};
 use items_api::config::{Config, Options};
-use items_api::{docs, log, serve};
+use items_api::{docs, log, logins, serve};
 use private_postgres::{Binaries, Durability, PrivatePostgres, Settings};
 use tokio::signal::unix::{SignalKind, signal};
 use uuid::Uuid;
@@ -113,7 +113,15 @@ fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error>> {
                 return Err("--owner-url names the owner of the database that DATABASE_URL names: set both, or neither for a private Postgres".into());
             }
             let database = Database::open(&config, config.database_url.as_ref())?;
-            actix_web::rt::System::new().block_on(serve(&config, &database.url))
+            let mut config = config;
+            let mut url = database.url.clone();
+            if let Some(private) = &database.private {
+                // Only migrations need the owner.
+                logins::prepare(&database.url)?;
+                url = private.database_url_as(DATABASE, logins::SERVICE);
+                config.owner_url = Some(database.url.clone());
+            }
+            actix_web::rt::System::new().block_on(serve(&config, &url))
         }
         Command::Migrate => {
             log::start(&config)?;
@@ -179,10 +187,14 @@ async fn serve(config: &Config, database_url: &str) -> Result<(), Box<dyn std::e
     Ok(service.run(stop, hurry).await?)
 }
 
+/// What the database of a private Postgres is called.
+const DATABASE: &str = "postgres";
+
 /// The Postgres that the service uses, and its own one for as long as it does.
 struct Database {
+    /// As the owner of a private one.
     url: String,
-    _private: Option<PrivatePostgres>,
+    private: Option<PrivatePostgres>,
 }
 
 impl Database {
@@ -191,7 +203,7 @@ impl Database {
         if let Some(url) = url {
             return Ok(Self {
                 url: url.clone(),
-                _private: None,
+                private: None,
             });
         }
         serve::prepare_data_dir(&config.data_dir)?;
@@ -208,8 +220,8 @@ impl Database {
             },
         )?;
         Ok(Self {
-            url: private.database_url("postgres"),
-            _private: Some(private),
+            url: private.database_url(DATABASE),
+            private: Some(private),
         })
     }
 }

@@ -129,11 +129,19 @@ impl PrivatePostgres {
     /// [`PrivatePostgres::ensure_database`].
     #[must_use]
     pub fn database_url(&self, database: &str) -> String {
+        self.database_url_as(database, SUPERUSER)
+    }
+
+    /// The same for another login, which somebody has made. The server asks nobody for
+    /// a password: whoever reaches the socket is believed to be who they say.
+    #[must_use]
+    pub fn database_url_as(&self, database: &str, login: &str) -> String {
         // The port is named because PGPORT would change the socket's name.
         format!(
-            "postgresql:///{}?host={}&port={PORT}&user={SUPERUSER}",
+            "postgresql:///{}?host={}&port={PORT}&user={}",
             percent_encoded(database.as_bytes(), b""),
             percent_encoded(self.socket_folder.as_os_str().as_bytes(), b"/"),
+            percent_encoded(login.as_bytes(), b""),
         )
     }
 

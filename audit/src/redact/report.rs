@@ -231,6 +231,15 @@ impl Step<'_> {
     }
 }
 
+impl Truncated {
+    /// That a redacted text is left out as a whole.
+    pub(crate) fn whole(path: &str, text: &str) -> Self {
+        let mut fingerprint = Fingerprint::default();
+        fingerprint.add(text);
+        fingerprint.truncated_at(path.to_owned())
+    }
+}
+
 /// The size and hash of what was cut.
 #[derive(Default)]
 struct Fingerprint {

@@ -193,6 +193,19 @@ async fn without_a_database_url_the_program_runs_a_postgres_of_its_own() {
             round,
             "what was kept is still there"
         );
+        let rights = eventually("what the service's login may do", async || {
+            let response = reqwest::Client::new()
+                .get(format!("{address}/audit/records?action=audit.*"))
+                .bearer_auth(token("admin"))
+                .send()
+                .await
+                .unwrap();
+            let text = response.text().await.unwrap();
+            text.contains("\"database_rights\":\"").then_some(text)
+        })
+        .await;
+        assert!(rights.contains("\"database_rights\":\"least\""), "{rights}");
+        assert!(!rights.contains("\"superuser\""), "{rights}");
         terminate(&service);
         let status = tokio::task::spawn_blocking(move || service.wait().unwrap())
             .await
