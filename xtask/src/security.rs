@@ -1,5 +1,5 @@
-//! Keeps docs/security.md true: the tests that it names exist, and so do the limits and
-//! the settings, with the values that it tells.
+//! Keeps docs/security.md true: the tests that it names exist, and so do the limits, with
+//! the values that it tells, and the settings; and no requirement is met without a test.
 //!
 //! What a test shows is in the page's words, and nobody but a reader can check those.
 
@@ -10,6 +10,8 @@ use crate::{Result, root};
 
 /// The page that is checked.
 const PAGE: &str = "docs/security.md";
+/// What the row of a requirement says that is met.
+const MET: &str = "| yes |";
 /// Where the settings are.
 const SETTINGS: &str = "items-api/src/config.rs";
 
@@ -89,6 +91,10 @@ fn mistakes(root: &Path, page: &str) -> Result<Vec<String>> {
     if claims == 0 {
         return Err(format!("{PAGE} names nothing that could be checked").into());
     }
+    let unshown = page
+        .lines()
+        .filter(|line| line.contains(MET) && !line.contains(".rs::"));
+    mistakes.extend(unshown.map(|line| format!("no test shows this: {line}")));
     Ok(mistakes)
 }
 
@@ -142,6 +148,8 @@ mod tests {
             "`a.rs::it_works`",
             "`a.rs: LIMIT = 4 * 1024`",
             "`ITEMS_API_BIND`, as in `ITEMS_API_BIND=127.0.0.1:1`",
+            "| 1 | yes | `a.rs::it_works` |",
+            "| 2 | not yet | | `ITEMS_API_BIND`",
         ] {
             assert_eq!(found(true_page), Vec::<String>::new(), "{true_page}");
         }
@@ -152,6 +160,7 @@ mod tests {
             "`a.rs: LIMIT = 4 * 1000`",
             "`a.rs: OTHER = 1`",
             "`ITEMS_API_BIN`",
+            "| 1 | yes | `ITEMS_API_BIND` |",
         ] {
             assert_eq!(found(untrue_page).len(), 1, "{untrue_page}");
         }
