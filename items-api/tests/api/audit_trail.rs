@@ -349,7 +349,8 @@ async fn filters_leave_records_out_and_change_neither_what_they_say_nor_their_or
     // What is asked from here on comes behind all of it.
     let all = service.records("actor=alice&actor=bob", 12).await;
     assert_eq!(all.len(), 12);
-    let cases: [(&str, fn(&Value) -> bool); 10] = [
+    type LetsThrough = fn(&Value) -> bool;
+    let cases: [(&str, LetsThrough); 10] = [
         ("actor=alice", |record| record["actor"]["id"] == "alice"),
         ("actor=bob&method=PUT", |record| {
             record["http"]["method"] == "PUT"
@@ -371,8 +372,8 @@ async fn filters_leave_records_out_and_change_neither_what_they_say_nor_their_or
         ("action=crea%25*", |_| false),
         ("actor=alice%27%20OR%20%27%27=%27", |_| false),
     ];
-    for (query, is_let_through) in cases {
-        let expected: Vec<&Value> = all.iter().filter(|record| is_let_through(record)).collect();
+    for (query, lets_through) in cases {
+        let expected: Vec<&Value> = all.iter().filter(|record| lets_through(record)).collect();
         let found = service.records(query, expected.len()).await;
         assert_eq!(found.iter().collect::<Vec<_>>(), expected, "{query}");
     }
