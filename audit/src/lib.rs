@@ -91,7 +91,7 @@ pub use handle::{Audit, AuditBuilder};
 pub use ipnet::IpNet;
 pub use journal::{Durability, OpenError};
 pub use postgres::{
-    DeadLetter, DeadLetterError, MigrateError, Requeued, bounded_url, dead_letters, migrate,
+    ConnectionManager, DeadLetter, DeadLetterError, MigrateError, Requeued, dead_letters, migrate,
     requeue_dead_letters,
 };
 pub use problem::Problem;

@@ -571,6 +571,50 @@ async fn a_record_that_postgres_refuses_is_set_aside_and_can_be_requeued() {
 }
 
 #[actix_web::test]
+async fn one_poisoned_record_of_a_thousand_is_set_aside_alone() {
+    let database = TestDatabase::migrated(None);
+    let mut owner = database.connect();
+    owner
+        .batch_execute(
+            "ALTER TABLE audit_records ADD CONSTRAINT no_poison CHECK (client_user_agent <> 'poison'); \
+             BEGIN; LOCK TABLE audit_records IN ACCESS EXCLUSIVE MODE",
+        )
+        .unwrap();
+    let audit = start(&database);
+    let app = app!(audit);
+    // They wait for the lock, so that they are inserted in batches as large as they get.
+    for number in 0..1_000 {
+        // What Postgres could not store as it came: NUL, and half a pair of surrogates.
+        let body = match number % 3 {
+            0 => r#"{"text":"a\u0000b"}"#,
+            1 => r#"{"text":"\ud800"}"#,
+            _ => r#"{"text":"harmless"}"#,
+        };
+        let agent = if number == 617 { "poison" } else { "harmless" };
+        let request = TestRequest::put()
+            .uri("/above")
+            .insert_header(("User-Agent", agent))
+            .insert_header(("Content-Type", "application/json"))
+            .set_payload(body)
+            .to_request();
+        call_service(&app, request).await;
+    }
+    owner.batch_execute("COMMIT").unwrap();
+    assert_eq!(
+        records(&app, "action=above&limit=1000", 999).await.len(),
+        999
+    );
+    let letters = eventually("a dead letter", async || {
+        let letters = audit::dead_letters(database.url()).unwrap();
+        (!letters.is_empty()).then_some(letters)
+    })
+    .await;
+    assert_eq!(letters.len(), 1);
+    let kept: Value = serde_json::from_slice(&letters[0].record).unwrap();
+    assert_eq!(kept["client"]["user_agent"], "poison");
+}
+
+#[actix_web::test]
 async fn a_partition_that_is_missing_is_no_reason_to_set_records_aside() {
     let database = TestDatabase::migrated(None);
     let mut owner = database.connect();

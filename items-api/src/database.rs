@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_web::web;
-use audit::Problem;
 use audit::problem::{INTERNAL_ERROR, QUERY_TIMED_OUT, STORE_UNAVAILABLE};
+use audit::{ConnectionManager, Problem};
 use diesel::connection::{AnsiTransactionManager, SimpleConnection as _, TransactionManager as _};
 use diesel::pg::PgConnection;
-use diesel::r2d2::{self, ConnectionManager, CustomizeConnection, HandleError};
+use diesel::r2d2::{self, CustomizeConnection, HandleError};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use tracing::Span;
@@ -29,14 +29,14 @@ const STATEMENT_TIMEOUT_MS: u32 = 10_000;
 /// before the tables are there.
 #[derive(Clone)]
 pub(crate) struct Database {
-    pool: r2d2::Pool<ConnectionManager<PgConnection>>,
+    pool: r2d2::Pool<ConnectionManager>,
     is_migrated: Arc<AtomicBool>,
 }
 
 impl Database {
     /// A pool that connects when it is asked to.
     pub(crate) fn new(url: &str) -> Self {
-        let manager = ConnectionManager::new(audit::bounded_url(url, "items-api"));
+        let manager = ConnectionManager::new(url, "items-api");
         Self {
             pool: r2d2::Pool::builder()
                 .max_size(CONNECTIONS)
@@ -80,7 +80,7 @@ impl Database {
 }
 
 fn run<T, E: Into<Failure>>(
-    pool: &r2d2::Pool<ConnectionManager<PgConnection>>,
+    pool: &r2d2::Pool<ConnectionManager>,
     work: impl FnOnce(&mut PgConnection) -> Result<T, E>,
 ) -> Result<T, Failure> {
     let mut connection = pool.get().map_err(|error| {

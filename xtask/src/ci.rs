@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::command::{cargo, program, run, say, succeeds};
 use crate::tools::{DENY, MACHETE};
-use crate::{Result, generate, libpq, root};
+use crate::{Result, generate, libpq, root, security};
 
 pub(crate) fn ci() -> Result {
     let features = libpq::features();
@@ -38,6 +38,7 @@ pub(crate) fn ci() -> Result {
     })?;
     step("tests, by the README's own command", test)?;
     step("generated files", generate::check)?;
+    step("what docs/security.md says of the code", security::check)?;
     step("dependencies", dependencies)?;
     say("all is well");
     Ok(())

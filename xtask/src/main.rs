@@ -13,6 +13,7 @@ mod libpq;
 mod postgres;
 mod run;
 mod schemathesis;
+mod security;
 mod test;
 mod tools;
 

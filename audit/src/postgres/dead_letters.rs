@@ -6,8 +6,8 @@ use diesel::prelude::*;
 use diesel::sql_types::{Bytea, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
 
+use super::connect::establish;
 use super::insert;
-use super::pool::bounded_url;
 use super::sqlstate::Rejection;
 
 /// How many are listed, and tried again, at once.
@@ -92,7 +92,7 @@ pub fn requeue_dead_letters(url: &str, only: &[Uuid]) -> Result<Vec<Requeued>, D
 }
 
 fn connect(url: &str) -> Result<PgConnection, ConnectionError> {
-    PgConnection::establish(&bounded_url(url, "audit-dead-letters"))
+    establish(url, "audit-dead-letters")
 }
 
 fn waiting(connection: &mut PgConnection) -> QueryResult<Vec<DeadLetter>> {

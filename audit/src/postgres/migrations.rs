@@ -10,7 +10,7 @@ use diesel::sql_types::{Bool, Text};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
 
 use super::WRITER_ROLE;
-use super::pool::bounded_url;
+use super::connect::establish;
 use super::rights::Login;
 
 /// The audit trail's own tables, embedded so that a binary needs no files.
@@ -72,7 +72,7 @@ pub fn migrate(url: &str, own: Option<EmbeddedMigrations>) -> Result<(), Migrate
         refuse_same_versions(own)?;
     }
     let sources = [Some(AUDIT), own].into_iter().flatten();
-    let mut connection = PgConnection::establish(&bounded_url(url, "audit-migrations"))?;
+    let mut connection = establish(url, "audit-migrations")?;
     // A login may have no rights but those of the roles that it takes on. Before the
     // first migration there is no such role.
     let _ = connection.batch_execute(&format!("SET ROLE {WRITER_ROLE}"));

@@ -5,6 +5,7 @@
 //! writer's connections may insert and nothing else, and the reader's may read
 //! and not for ever.
 
+mod connect;
 mod dead_letters;
 mod insert;
 mod json;
@@ -40,9 +41,9 @@ pub(crate) use query::{Filter, Found, Order, Page, Position, StatusMatch, TextMa
 pub(crate) use rights::Rights;
 pub(crate) use sqlstate::{Class, Rejection};
 
+pub use connect::ConnectionManager;
 pub use dead_letters::{DeadLetter, DeadLetterError, Requeued, dead_letters, requeue_dead_letters};
 pub use migrations::{MigrateError, migrate};
-pub use pool::bounded_url;
 
 /// The role that may store records, keep partitions ahead, and nothing else.
 const WRITER_ROLE: &str = "audit_writer";

@@ -6,19 +6,15 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection as _;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::r2d2::{self, ConnectionManager, HandleError, ManageConnection};
+use diesel::r2d2::{self, HandleError, ManageConnection};
 use diesel::sql_types::Bool;
 
+use super::connect::{ConnectionManager, with_default};
 use super::rights::{Login, Rights};
 use crate::log_gate::LogGate;
 
 /// Connections to one Postgres.
 pub(super) type Pool = r2d2::Pool<Manager>;
-
-/// How long libpq may try to connect, where the URL says nothing.
-const CONNECT_TIMEOUT_SECONDS: u32 = 5;
-/// How long what was sent may stay without an answer from the other host.
-const TCP_USER_TIMEOUT_MS: u32 = 10_000;
 
 /// What every connection of a pool is prepared to be.
 #[derive(Clone, Debug)]
@@ -33,7 +29,7 @@ pub(super) struct Session {
 
 /// A pool that connects when it is asked to and never fails to be built.
 pub(super) fn new(url: &str, connections: u32, patience: Duration, session: Session) -> Pool {
-    let mut url = bounded_url(url, "audit");
+    let mut url = url.to_owned();
     if !session.read_only {
         // After a failover, the host that is asked first may be the old primary.
         url = with_default(url, "target_session_attrs", "read-write");
@@ -47,50 +43,16 @@ pub(super) fn new(url: &str, connections: u32, patience: Duration, session: Sess
             gate: LogGate::default(),
         }))
         .build_unchecked(Manager {
-            inner: ConnectionManager::new(url),
+            inner: ConnectionManager::new(&url, "audit"),
             session,
             warned: LogGate::default(),
         })
 }
 
-/// The same connection string with a bound on the time that connecting may take
-/// and that a silent host is waited for, and the name of the application, for
-/// whoever looks at Postgres.
-///
-/// Left to itself, libpq waits for a silent host as long as the kernel does. What
-/// the string says already stays as it is.
-#[must_use]
-pub fn bounded_url(url: &str, application: &str) -> String {
-    let mut bounded = url.to_owned();
-    for (key, value) in [
-        ("connect_timeout", CONNECT_TIMEOUT_SECONDS.to_string()),
-        ("tcp_user_timeout", TCP_USER_TIMEOUT_MS.to_string()),
-        ("application_name", application.to_owned()),
-    ] {
-        bounded = with_default(bounded, key, &value);
-    }
-    bounded
-}
-
-/// The same connection string with a parameter, unless it has it.
-fn with_default(mut url: String, key: &str, value: &str) -> String {
-    if url.contains(&format!("{key}=")) {
-        return url;
-    }
-    let is_uri = url.starts_with("postgres://") || url.starts_with("postgresql://");
-    let separator = match (is_uri, url.contains('?')) {
-        (true, true) => "&",
-        (true, false) => "?",
-        (false, _) => " ",
-    };
-    url.push_str(&format!("{separator}{key}={value}"));
-    url
-}
-
 /// Makes connections, and prepares each.
 #[derive(Debug)]
 pub(super) struct Manager {
-    inner: ConnectionManager<PgConnection>,
+    inner: ConnectionManager,
     session: Session,
     warned: LogGate,
 }
@@ -196,31 +158,6 @@ impl HandleError<r2d2::Error> for Logged {
     fn handle_error(&self, error: r2d2::Error) {
         if self.gate.admit().is_some() {
             tracing::warn!(purpose = self.purpose, %error, "cannot connect to Postgres");
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_url_of_any_form_gets_a_bound_unless_it_has_one() {
-        for (url, bounded) in [
-            (
-                "postgresql://localhost/db",
-                "postgresql://localhost/db?connect_timeout=5&tcp_user_timeout=10000&application_name=audit",
-            ),
-            (
-                "postgres:///db?host=/run&connect_timeout=1",
-                "postgres:///db?host=/run&connect_timeout=1&tcp_user_timeout=10000&application_name=audit",
-            ),
-            (
-                "host=/run dbname=db",
-                "host=/run dbname=db connect_timeout=5 tcp_user_timeout=10000 application_name=audit",
-            ),
-        ] {
-            assert_eq!(bounded_url(url, "audit"), bounded);
         }
     }
 }

@@ -8,7 +8,7 @@ use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Text};
 
-use super::pool::bounded_url;
+use super::connect::establish;
 use super::{Store, StoreSettings};
 
 /// How much more a login may do than a service needs, from least to most.
@@ -96,12 +96,12 @@ impl StoreSettings {
     /// What the login may do, if Postgres says so within `patience`: it may be away, and
     /// a service starts all the same.
     pub(crate) fn rights(&self, patience: Duration) -> Option<Rights> {
-        let url = bounded_url(&self.url, "audit");
+        let url = self.url.clone();
         let (answer, rights) = channel();
         let asked = thread::Builder::new()
             .name("audit-rights".to_owned())
             .spawn(move || {
-                let login = PgConnection::establish(&url)
+                let login = establish(&url, "audit")
                     .ok()
                     .and_then(|mut connection| Login::of(&mut connection).ok());
                 // Whoever asked may have lost patience.

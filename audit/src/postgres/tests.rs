@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
@@ -27,6 +27,15 @@ fn everything(limit: u16) -> Filter {
         limit,
         ..Filter::default()
     }
+}
+
+/// The id of a record that begins at this instant.
+fn id_at(occurred_at: DateTime<Utc>) -> Uuid {
+    Uuid::new_v7(Timestamp::from_unix(
+        NoContext,
+        u64::try_from(occurred_at.timestamp()).unwrap(),
+        occurred_at.timestamp_subsec_nanos(),
+    ))
 }
 
 /// Text as it may arrive here: anything but NUL, which redaction replaces.
@@ -135,11 +144,7 @@ prop_compose! {
         let (service, instance, action, reason) = names;
         let (request, response, notes) = payloads;
         Record {
-            id: Uuid::new_v7(Timestamp::from_unix(
-                NoContext,
-                u64::try_from(occurred_at.timestamp()).unwrap(),
-                occurred_at.timestamp_subsec_nanos(),
-            )),
+            id: id_at(occurred_at),
             schema: SCHEMA,
             service, instance, seq: numbers.0, occurred_at, duration_us: numbers.1, action, outcome, reason,
             actor, resource, http, client, request, response, changes, notes,
@@ -190,6 +195,77 @@ fn a_batch_in_doubt_can_be_sent_again_and_lands_once() {
     store.insert(std::slice::from_ref(&entry)).unwrap();
     store.insert(&[entry.clone(), entry]).unwrap();
     assert_eq!(store.find(&everything(10)).unwrap().records.len(), 1);
+}
+
+#[test]
+fn when_it_happened_and_when_it_was_stored_are_told_apart_however_wrong_a_clock_is() {
+    #[derive(QueryableByName)]
+    struct Skew {
+        #[diesel(sql_type = BigInt)]
+        seconds: i64,
+    }
+    let database = TestDatabase::migrated(None);
+    let store = store(&database);
+    let hour = TimeDelta::hours(1);
+    for occurred_at in [Utc::now() - hour, Utc::now() + hour] {
+        let record = Record {
+            id: id_at(occurred_at),
+            occurred_at,
+            ..sample()
+        };
+        let asked_from = Utc::now();
+        store.insert(&[record.canonical_bytes().unwrap()]).unwrap();
+        assert!(store.get(record.id).unwrap().is_some());
+        // Postgres says when it stored the record; the service has no say in it.
+        let skew: Skew = diesel::sql_query(
+            "SELECT extract(epoch FROM recorded_at - occurred_at)::bigint AS seconds \
+             FROM audit_records WHERE id = $1",
+        )
+        .bind::<diesel::sql_types::Uuid, _>(record.id)
+        .get_result(&mut database.connect())
+        .unwrap();
+        let expected = (asked_from - occurred_at).num_seconds();
+        assert!((skew.seconds - expected).abs() < 60, "{}", skew.seconds);
+        // It is found by when it happened.
+        let of_the_hour = store.find(&Filter {
+            from: Some(occurred_at - TimeDelta::minutes(1)),
+            to: Some(occurred_at + TimeDelta::minutes(1)),
+            ..everything(10)
+        });
+        assert_eq!(of_the_hour.unwrap().records.len(), 1);
+    }
+}
+
+#[test]
+fn a_record_of_a_month_without_a_partition_is_kept_and_found_and_the_service_is_told() {
+    let database = TestDatabase::migrated(None);
+    let store = store(&database);
+    let mut owner = database.connect();
+    let mut is_told = || -> bool {
+        diesel::select(diesel::dsl::sql::<diesel::sql_types::Bool>(
+            "(audit_keep_partitions_ahead()).default_is_occupied",
+        ))
+        .get_result(&mut owner)
+        .unwrap()
+    };
+    assert!(!is_told());
+    // It has waited for a year in a journal that nobody started again.
+    let occurred_at = Utc::now() - TimeDelta::days(366);
+    let late = Record {
+        id: id_at(occurred_at),
+        occurred_at,
+        ..sample()
+    };
+    let late_bytes = late.canonical_bytes().unwrap();
+    store.insert(std::slice::from_ref(&late_bytes)).unwrap();
+    assert!(is_told());
+    let found = store.get(late.id).unwrap().unwrap();
+    assert_eq!(found.canonical, late_bytes);
+    let page = store.find(&Filter {
+        to: Some(Utc::now() - TimeDelta::days(300)),
+        ..everything(10)
+    });
+    assert_eq!(page.unwrap().records.len(), 1);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What `#[audited]` makes of handlers, seen through a recorder.
 
 mod attribute_order;
+mod bodies;
 mod client_address;
 mod coverage;
 mod extractors;

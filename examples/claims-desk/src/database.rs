@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use actix_web::web;
-use audit::MigrateError;
+use audit::{ConnectionManager, MigrateError};
 use diesel::pg::PgConnection;
-use diesel::r2d2::{ConnectionManager, Pool, PooledConnection};
+use diesel::r2d2::{Pool, PooledConnection};
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 
 use crate::Error;
@@ -20,14 +20,14 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub struct Database {
     url: String,
-    pool: Pool<ConnectionManager<PgConnection>>,
+    pool: Pool<ConnectionManager>,
 }
 
 impl Database {
     /// Connections to the Postgres at `url`.
     #[must_use]
     pub fn new(url: &str) -> Self {
-        let manager = ConnectionManager::new(audit::bounded_url(url, "claims-desk"));
+        let manager = ConnectionManager::new(url, "claims-desk");
         Self {
             url: url.to_owned(),
             pool: Pool::builder()
@@ -48,9 +48,7 @@ impl Database {
     }
 
     /// A connection, for code that may wait for it.
-    pub(crate) fn connection(
-        &self,
-    ) -> Result<PooledConnection<ConnectionManager<PgConnection>>, Error> {
+    pub(crate) fn connection(&self) -> Result<PooledConnection<ConnectionManager>, Error> {
         self.pool.get().map_err(|error| {
             tracing::warn!(%error, "no connection to Postgres");
             Error::Unavailable

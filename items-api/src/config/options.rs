@@ -39,7 +39,9 @@ pub struct Options {
     /// signing secret [default: ./data]
     #[arg(long, env = "ITEMS_API_DATA_DIR", global = true, value_name = "FOLDER")]
     pub data_dir: Option<PathBuf>,
-    /// Postgres to use; without it the service runs a private one in its data folder
+    /// Postgres to use; without it the service runs a private one in its data folder.
+    /// A password belongs into the variable or the file: flags can be read by everybody
+    /// on the machine
     #[arg(
         long,
         env = "DATABASE_URL",
@@ -213,6 +215,7 @@ pub struct Options {
     #[arg(
         long,
         env = "ITEMS_API_JWT_JWKS",
+        hide_env_values = true,
         global = true,
         value_name = "URL_OR_FILE"
     )]

@@ -23,10 +23,12 @@ pub(crate) struct Attributes(Box<RawValue>);
 impl Attributes {
     /// Takes an object, or says what it must be instead.
     pub(super) fn new(text: &RawValue) -> Result<Self, String> {
-        // Parsing sees what a glance at the text does not: half surrogate pairs.
+        // Parsing sees what a glance at the text does not: half surrogate pairs, and
+        // numbers that no double can hold.
         let value: Value = serde_json::from_str(text.get()).map_err(|_| {
             format!(
-                "must nest at most {MAX_DEPTH} levels deep, and hold no half of a surrogate pair"
+                "must nest at most {MAX_DEPTH} levels deep, and hold no half of a surrogate pair \
+                 and no number beyond 1.79e308"
             )
         })?;
         if !value.is_object() {

@@ -1,6 +1,8 @@
 //! Clients that flood, lie about where they are, or take their time.
 
+use std::io::BufRead as _;
 use std::net::SocketAddr;
+use std::process::Stdio;
 use std::time::Duration;
 
 use audit::Allowance;
@@ -14,6 +16,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::harness::{Answer, TestService, assert_problem};
+use crate::program::{address_of, program, terminate};
 
 fn few_refusals() -> Options {
     Options {
@@ -191,6 +194,58 @@ async fn what_is_not_audited_cannot_write_to_the_journal() {
         assert_eq!(answer.unwrap().status(), status, "{method} {path}");
     }
     assert_eq!(frames().await, before);
+}
+
+#[actix_web::test]
+async fn a_journal_that_fills_up_says_so_and_then_refuses() {
+    let data_dir = tempfile::tempdir().unwrap();
+    let program = || {
+        program(
+            data_dir.path(),
+            Some("postgresql:///nowhere?host=/nonexistent"),
+        )
+    };
+    let mut service = program()
+        .args(["--bind", "127.0.0.1:0", "--shutdown-timeout-s", "1"])
+        .args(["--audit-journal-quota-mb", "1"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let log = std::io::BufReader::new(service.stderr.take().unwrap());
+    let address = address_of(&mut service);
+    let token = program()
+        .args(["token", "--sub", "alice", "--role", "user"])
+        .output()
+        .unwrap();
+    let token = String::from_utf8(token.stdout).unwrap();
+    let padding = vec!["x".repeat(1_000); 50];
+    let item = json!({ "name": "Kettle", "attributes": { "padding": padding } });
+    let mut attempts = 0;
+    // Without Postgres nothing is created, and all of it is recorded.
+    let refused = loop {
+        let request = reqwest::Client::new().post(format!("{address}/items/"));
+        let answer = Answer::of(request.bearer_auth(token.trim()).json(&item)).await;
+        assert_eq!(answer.status, 503, "{}", answer.body);
+        if answer.body["code"] != "store_unavailable" {
+            break answer;
+        }
+        attempts += 1;
+        assert!(
+            attempts < 100,
+            "a megabyte holds no more than twenty of them"
+        );
+    };
+    assert_problem(503, "audit_unavailable", &refused);
+    assert!(attempts > 10, "{attempts}");
+
+    terminate(&service);
+    let lines: Vec<String> = log.lines().map(Result::unwrap).collect();
+    service.wait().unwrap();
+    let alarms = lines
+        .iter()
+        .filter(|line| line.contains("ERROR") && line.contains("more than four fifths full"));
+    assert_eq!(alarms.count(), 1, "one a minute: {lines:#?}");
 }
 
 /// Sends this and nothing more, and reads until the service closes the connection.

@@ -298,3 +298,83 @@ async fn two_instances_write_into_one_trail_each_with_numbers_of_its_own() {
     // The first record of each tells of its start.
     assert_eq!([&records[0]["seq"], &records[1]["seq"]], [2, 2]);
 }
+
+#[actix_web::test]
+async fn a_trace_leads_to_what_each_of_its_services_recorded() {
+    let service = TestService::start().await;
+    let database = audit::testing::TestDatabase::empty();
+    let other = TestService::start_at(database, service.database.url().to_owned()).await;
+    other.is_ready().await;
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    for (hop, name) in [(&service, "Here"), (&other, "There")] {
+        let request = hop
+            .post("/items/")
+            .bearer_auth(hop.token("alice", Role::User))
+            // Each hop has a span of its own within the trace.
+            .header(
+                "traceparent",
+                format!("00-{trace}-00f067aa0ba902b{}-01", name.len()),
+            )
+            .json(&json!({ "name": name }));
+        assert_eq!(Answer::of(request).await.status, 201);
+    }
+    service.create(&json!({ "name": "Elsewhere" })).await;
+    let records = service.records(&format!("trace_id={trace}"), 2).await;
+    let names: Vec<_> = records
+        .iter()
+        .map(|record| record["request"]["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["Here", "There"]);
+    assert_ne!(records[0]["instance"], records[1]["instance"]);
+    assert_ne!(
+        records[0]["http"]["request_id"],
+        records[1]["http"]["request_id"]
+    );
+}
+
+#[actix_web::test]
+async fn filters_leave_records_out_and_change_neither_what_they_say_nor_their_order() {
+    let service = TestService::start().await;
+    for number in 0..4 {
+        service
+            .create(&json!({ "name": format!("Item {number}"), "price": number }))
+            .await;
+        for (method, path) in [(Method::DELETE, "/items/7"), (Method::PUT, "/items/8")] {
+            let request = service.request(method, path);
+            let bob = service.token("bob", Role::User);
+            let request = request.bearer_auth(bob).json(&json!({ "name": "Pot" }));
+            assert_eq!(Answer::of(request).await.status, 404);
+        }
+    }
+    // What is asked from here on comes behind all of it.
+    let all = service.records("actor=alice&actor=bob", 12).await;
+    assert_eq!(all.len(), 12);
+    type LetsThrough = fn(&Value) -> bool;
+    let cases: [(&str, LetsThrough); 10] = [
+        ("actor=alice", |record| record["actor"]["id"] == "alice"),
+        ("actor=bob&method=PUT", |record| {
+            record["http"]["method"] == "PUT"
+        }),
+        (
+            "actor=alice&actor=bob&action=delete_*&action=create_item",
+            |record| record["action"] != "replace_item",
+        ),
+        ("outcome=rejected&status=4xx", |record| {
+            record["outcome"] == "rejected"
+        }),
+        ("resource_type=item&resource_id=7", |record| {
+            record["resource"]["id"] == "7"
+        }),
+        ("actor=alice&actor=bob&from=-1h&ip=127.0.0.1", |_| true),
+        ("actor=nobody", |_| false),
+        // What would mean something in SQL is a text like any other.
+        ("action=create__*", |_| false),
+        ("action=crea%25*", |_| false),
+        ("actor=alice%27%20OR%20%27%27=%27", |_| false),
+    ];
+    for (query, lets_through) in cases {
+        let expected: Vec<&Value> = all.iter().filter(|record| lets_through(record)).collect();
+        let found = service.records(query, expected.len()).await;
+        assert_eq!(found.iter().collect::<Vec<_>>(), expected, "{query}");
+    }
+}

@@ -19,6 +19,7 @@ mod issuer;
 mod items;
 mod lifecycle;
 mod outputs;
+mod payloads;
 mod privileges;
 mod program;
 mod redaction;

@@ -110,6 +110,32 @@ fn an_error_on_the_terminal_is_obeyed_by_none() {
     assert!(error.trim_end().chars().all(is_printable), "{error:?}");
 }
 
+#[test]
+fn neither_help_nor_errors_show_a_password() {
+    let data_dir = tempfile::tempdir().unwrap();
+    let url = "postgresql://items_service:hunter2%zz@db/items";
+    for arguments in [
+        &["--help"][..],
+        &["migrate"],
+        &["dead-letters", "list"],
+        &["serve", "--bind", "nowhere"],
+    ] {
+        let output = program(data_dir.path(), Some(url))
+            .env("ITEMS_API_OWNER_URL", url)
+            .env("AUDIT_READ_URL", url)
+            .env(
+                "ITEMS_API_JWT_JWKS",
+                "https://issuer.example/jwks?key=hunter2",
+            )
+            .args(arguments)
+            .output()
+            .unwrap();
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(!said.is_empty(), "{arguments:?}");
+        assert!(!said.contains("hunter2"), "{arguments:?}: {said}");
+    }
+}
+
 #[actix_web::test]
 async fn what_is_no_http_is_refused_without_a_word_about_the_server() {
     let service = TestService::start().await;
