@@ -9,7 +9,8 @@
 //!   is replaced by [`REDACTED`] whatever it is: a string, a number, a whole
 //!   object, and `null` as well, because whether somebody has a password is
 //!   already something about the password. When in doubt a value is hidden; a
-//!   service shows what it knows to be harmless.
+//!   service shows what it knows to be harmless. A name may also stand beside the
+//!   value, as in `{"name": "password", "value": "x"}` and JSON Patch.
 //! - **Secrets are found by content** ([`ContentRules`]), in any string, for somebody may
 //!   have put one where none is expected: keys, tokens, passwords in URLs, card
 //!   numbers. Of such a string only the secret is replaced.
@@ -56,6 +57,7 @@ mod names;
 mod report;
 mod scan;
 pub mod shape;
+mod siblings;
 #[cfg(test)]
 mod tests;
 
