@@ -82,6 +82,9 @@ pub const REDACTED: &str = "[REDACTED]";
 /// behind the beginning of a string that was cut.
 pub const TRUNCATED: &str = "[TRUNCATED]";
 
+/// What stands between the beginning of a string and [`TRUNCATED`].
+const ELLIPSIS: char = '…';
+
 /// Hides secrets in payloads and keeps payloads within limits.
 ///
 /// Build one when the service starts and share it; it never changes.
@@ -485,16 +488,21 @@ fn shorten<'s>(
     }
 }
 
-/// As many whole characters as fit into `bytes`, unless all of them do.
+/// As many whole characters as fit into `bytes`, unless all of them do, or the text was
+/// cut before.
 fn beginning(text: &str, bytes: usize) -> Option<&str> {
-    if text.len() <= bytes {
+    let was_cut = text
+        .strip_suffix(TRUNCATED)
+        .and_then(|text| text.strip_suffix(ELLIPSIS))
+        .is_some_and(|beginning| beginning.len() <= bytes);
+    if text.len() <= bytes || was_cut {
         return None;
     }
     (0..=bytes).rev().find_map(|end| text.get(..end))
 }
 
 fn marked_as_cut(beginning: &str) -> String {
-    format!("{beginning}…{TRUNCATED}")
+    format!("{beginning}{ELLIPSIS}{TRUNCATED}")
 }
 
 fn without_nul(text: &str) -> Cow<'_, str> {

@@ -375,7 +375,8 @@ impl Candidate<'_> {
         let authority = self.string.get(self.end..end)?;
         let at = authority.rfind('@')?;
         let colon = authority.get(..at)?.find(':')?;
-        (at > colon + 1).then_some(self.end + colon + 1..self.end + at)
+        let is_shown = !named::is_hidden_already(authority.get(colon + 1..at)?);
+        (at > colon + 1 && is_shown).then_some(self.end + colon + 1..self.end + at)
     }
 
     /// The value of an option that has a secret's name: `--password hunter2`.
@@ -388,7 +389,8 @@ impl Candidate<'_> {
         let value = behind.strip_prefix(' ')?.trim_start_matches(' ');
         let start = self.string.len() - value.len();
         let is_secret = !value.starts_with('-') && names.hides_folded(name, &mut Folded::default());
-        is_secret.then(|| named::word(self.string, start))?
+        let value = is_secret.then(|| named::word(self.string, start))??;
+        (!named::is_hidden_already(self.string.get(value.clone())?)).then_some(value)
     }
 
     fn password_hash(&self) -> Option<Range<usize>> {

@@ -12,8 +12,8 @@
 
 use std::ops::Range;
 
-use super::super::REDACTED;
 use super::super::names::{Folded, NameRules};
+use super::super::{ELLIPSIS, REDACTED, TRUNCATED};
 use super::{Content, Secret, is_url_safe};
 
 /// How far back a name is read.
@@ -197,7 +197,14 @@ fn is_in_name(byte: u8) -> bool {
     is_url_safe(byte) || b".[]".contains(&byte)
 }
 
-/// Whether this is what an earlier look at the same text has left.
-fn is_hidden_already(shown: &str) -> bool {
-    shown == REDACTED || shown.starts_with("****") || shown.starts_with("hmac-sha256:")
+/// Whether this is what an earlier look at the same text has left, cut or whole.
+pub(super) fn is_hidden_already(shown: &str) -> bool {
+    let is_mark_cut = || {
+        let beginning = shown.strip_suffix(TRUNCATED)?.strip_suffix(ELLIPSIS)?;
+        Some(REDACTED.starts_with(beginning))
+    };
+    shown == REDACTED
+        || shown.starts_with("****")
+        || shown.starts_with("hmac-sha256:")
+        || is_mark_cut().unwrap_or_default()
 }
