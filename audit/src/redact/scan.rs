@@ -399,7 +399,7 @@ impl<'t> Scan<'t> {
     fn literal(&mut self, literal: &str) {
         let at = self.output.len();
         let longest = self.report.limits().string_bytes;
-        if self.redactor.contents.hides(Content::CardNumber) && contents::is_card_number(literal) {
+        if self.redactor.contents.hides(Content::CardNumber) && contents::is_card_literal(literal) {
             self.report
                 .hidden(&self.place, Rule::Content(Content::CardNumber));
             self.output.string(REDACTED);

@@ -43,7 +43,7 @@ use super::{REDACTED, Redactor, scan};
 use markers::Markers;
 use serde::Deserialize;
 
-pub(super) use cards::is_card_number;
+pub(super) use cards::is_card_literal;
 
 /// How many encodings within each other are taken off to look at what they hold.
 pub(super) const LAYERS: u8 = 3;

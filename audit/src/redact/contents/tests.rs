@@ -43,6 +43,12 @@ fn secrets_are_hidden_by_their_content_and_the_rest_is_shown() {
         "4111 1111 1111 1111",
         "4111-1111-1111-1111",
         "4111111111111111",
+        "4111.1111.1111.1111",
+        "4111/1111/1111/1111",
+        "4111\u{a0}1111\u{a0}1111\u{a0}1111",
+        "4111\u{2013}1111\u{2013}1111\u{2013}1111",
+        "4111111111111111=25121010000000000?",
+        "4111111111111111^DOE/JOHN^2512101000000000000?",
         "378282246310005",
         "3782 822463 10005",
         "30569309025904",
@@ -169,6 +175,9 @@ fn what_only_looks_like_a_secret_is_shown() {
         "4111111111111112",
         "1764100000000000",
         "0.4111111111111111",
+        "1234.4111111111111111",
+        "192.168.100.200/24",
+        "2026/11/24 10:00:00.123456",
         "+4917612345678",
         "4006381333931",
         "DE89 3704 0044 0532 0130 00",
@@ -262,6 +271,16 @@ fn numbers_and_names_can_be_secrets_as_well() {
         r#"{"a":"[REDACTED]","[REDACTED]":1,"b":1764100000000}"#
     );
     assert_eq!(found.redacted, ["/a", "/[REDACTED]"]);
+    let floats =
+        "[4111111111111111.0,4.111111111111111e15,4111111111111111E+0,4111111111111111.5,0.1e1]";
+    assert_eq!(
+        Redactor::default().json("", floats).unwrap().text,
+        r#"["[REDACTED]","[REDACTED]","[REDACTED]",4111111111111111.5,0.1e1]"#
+    );
+    assert_eq!(
+        shown("%B4111111111111111^DOE/JOHN^2512101000000000000?;4111111111111111=2512?"),
+        "%B[REDACTED];[REDACTED]"
+    );
     let rules: Vec<Rule> = found.redacted.iter().map(|hidden| hidden.rule).collect();
     let expected = [Content::CardNumber, Content::JsonWebToken].map(Rule::Content);
     assert_eq!(rules, expected);
