@@ -58,6 +58,16 @@ const KEY_PARTS: [&str; 8] = ["d", "dp", "dq", "k", "oth", "p", "q", "qi"];
 /// The longest name that is looked at.
 const NAME_BYTES: usize = 256;
 
+/// Whether the value of this name says what another value is.
+pub(super) fn is_naming(name: &str) -> bool {
+    NAMING.iter().any(|one| name.eq_ignore_ascii_case(one))
+}
+
+/// Whether the value of this name is what another one says.
+pub(super) fn is_value(name: &str) -> bool {
+    VALUES.iter().any(|one| name.eq_ignore_ascii_case(one))
+}
+
 /// Where the secrets of a text are that only their siblings give away.
 pub(super) struct Secrets {
     places: Peekable<vec::IntoIter<usize>>,
@@ -148,11 +158,10 @@ impl<'t> Search<'t> {
 
     fn member(&mut self, name: Quoted<'t>, at: usize, value: Event<'t>) {
         let (name, _) = name.read(&mut self.unescaped);
-        let is_one_of = |names: &[&str]| names.iter().any(|one| name.eq_ignore_ascii_case(one));
-        let is_value = is_one_of(&VALUES);
+        let is_naming = is_naming(name);
+        let is_value = is_value(name);
         let is_key_type = name == "kty";
-        let is_key_part = is_one_of(&KEY_PARTS);
-        let is_naming = is_one_of(&NAMING);
+        let is_key_part = KEY_PARTS.contains(&name);
         if is_key_type {
             self.say(Whole::Key);
         }
