@@ -319,6 +319,12 @@ impl Redactor {
         self.names.hides(name) || Follow::fields(shapes).field(name).is_some()
     }
 
+    /// A name as a record shows it.
+    pub(crate) fn shown_name<'n>(&self, name: &'n str) -> Cow<'n, str> {
+        let renamed = self.renamed(name, self.names.hides(name), &self.limits);
+        renamed.map_or(Cow::Borrowed(name), |renamed| Cow::Owned(renamed.name))
+    }
+
     /// What a record shows of a string, or of a number's text, that is treated in
     /// this way; `None` if only that there is one.
     fn glimpse(&self, text: &str, treatment: Treatment) -> Option<String> {
