@@ -18,13 +18,12 @@ use super::events::{Container, Event, Events, Quoted};
 use super::names::{Folded, NameRules};
 
 /// Members that say what another one is.
-const NAMING: [&str; 11] = [
+const NAMING: [&str; 10] = [
     "attribute",
     "field",
     "header",
     "k",
     "key",
-    "label",
     "name",
     "param",
     "parameter",
@@ -289,6 +288,7 @@ mod tests {
         for text in [
             r#"{"name":"Kettle","value":12.50}"#,
             r#"{"name":"Gift card","value":25}"#,
+            r#"{"label":"Card","value":"card"}"#,
             r#"{"field":"password","message":"too short","code":"length"}"#,
             r#"{"name":"token","type":"string","required":true}"#,
             r#"[{"name":"password"},{"value":"1"}]"#,

@@ -271,6 +271,8 @@ fn what_only_looks_like_a_secret_is_shown() {
         "the password is not shown here",
         "SGVsbG8sIHdvcmxkISBIb3cgYXJlIHlvdT8=",
         "100% of 20%25",
+        "<p>Tom &amp; Jerry said &quot;hello&quot; &#38; left</p> &nbsp; &unknown; &",
+        r#"{"city":"K\u00f6ln"} and C:\users\u1"#,
         "/items/%C3%A9t%C3%A9",
         "{\"name\": \"Kettle\", \"tokenizer\": 1}",
         "data:image/png;base64,iVBORw0KGgoAAAANSUhEUg",
@@ -317,6 +319,13 @@ fn what_a_string_says_in_another_way_is_read_too() {
                 }
             }
         }
+    }
+    for escaped in [
+        "<a>{&quot;password&quot;: &quot;hunter2&quot;}</a>",
+        "pin&#61;1234 &#x26; more",
+        r#"sent {\u0022password\u0022:\u0022hunter2\u0022}"#,
+    ] {
+        assert_eq!(shown(escaped), REDACTED);
     }
     let deep = (0..6).fold("token=hunter2".to_owned(), |text, _| base64(&text));
     assert_eq!(shown(&deep), REDACTED);
@@ -487,6 +496,11 @@ fn hostile_strings_take_no_longer_than_others() {
         "%25",
         "%3D%",
         "%7b%22",
+        "&",
+        "&amp;",
+        "&#",
+        "\\u0026",
+        "&quot;%25QUFB",
         "{\"a\":\"",
         "\\\"",
         "[",
