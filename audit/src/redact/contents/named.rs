@@ -249,9 +249,11 @@ pub(super) fn word(string: &str, start: usize) -> Option<Range<usize>> {
         .bytes()
         .position(|byte| byte.is_ascii_whitespace() || b"&;,\"'<>)}".contains(&byte));
     let end = start + length.unwrap_or(rest.len());
-    let word = string.get(start..end)?;
+    let word = string.get(start..end)?.trim_end_matches('\\');
     let is_wrapper = word.ends_with('(') || matches!(word, "b" | "f" | "r" | "u" | "N");
-    let inside = is_wrapper.then(|| quoted(string, end)).flatten();
+    let inside = is_wrapper
+        .then(|| quoted(string, start + word.len()))
+        .flatten();
     Some(start..inside.map_or(end, |inside| inside.end))
 }
 

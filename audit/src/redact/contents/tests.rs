@@ -173,6 +173,10 @@ fn credentials_are_hidden_and_what_they_belong_to_is_shown() {
             "Login { user: \"a\", password: Some(\"two words\") }",
             "Login { user: \"a\", password: [REDACTED]\") }",
         ),
+        (
+            r#"{\"a\": \"Login { password: Some(\\\"two words\\\") }\" and"#,
+            r#"{\"a\": \"Login { password: [REDACTED]\\\") }\" and"#,
+        ),
         ("{'password': b'hunter2'}", "{'password': [REDACTED]'}"),
         (
             "$password = ConvertTo-SecureString \"hunter2\" -Force",
