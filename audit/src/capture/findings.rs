@@ -97,7 +97,8 @@ impl Findings {
                 .roles
                 .iter()
                 .take(ROLES)
-                .map(|role| bounded("roles", role))
+                .enumerate()
+                .map(|(index, role)| bounded(&format!("roles/{index}"), role))
                 .collect(),
             auth: actor.auth.as_ref().map(|auth| bounded("auth", auth)),
             credential: actor

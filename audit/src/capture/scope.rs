@@ -103,7 +103,8 @@ impl AuditScope {
     /// cannot be serialised, or that is larger than a body may be.
     pub fn note(&self, name: impl Into<String>, value: impl Serialize + Auditable) {
         let name = name.into();
-        let root = format!("/notes/{}", name.replace('~', "~0").replace('/', "~1"));
+        let shown = self.known.redactor().shown_name(&name);
+        let root = format!("/notes/{}", shown.replace('~', "~0").replace('/', "~1"));
         let value = redacted(&self.known.audit, &root, &value);
         let said = &mut self.known.lock().said;
         let place = said.notes.iter().position(|(known, _)| *known == name);

@@ -192,7 +192,7 @@ impl<'r> Fields<'r> {
                     report.hidden(&[Step::Member(name)], Rule::Treatment(treatment));
                 }
                 Verdict::Hidden(secret) => {
-                    hidden.push_str(secret.before);
+                    self.push_pair(secret.before, &mut hidden, report);
                     hidden.push_str(REDACTED);
                     report.hidden(&[Step::Member(secret.name)], Rule::Name);
                 }
@@ -563,6 +563,17 @@ mod tests {
         let found = form("a=1;pin=2;3&a=4");
         assert_eq!(found.text, r#"{"a":["1;pin=[REDACTED]","4"]}"#);
         assert_eq!(found.redacted, ["/request/a"]);
+    }
+
+    #[test]
+    fn what_stands_before_another_separator_is_searched_too() {
+        let found = query("a=AKIAIOSFODNN7EXAMPLE;pin=1&b=2");
+        assert_eq!(found.text, "a=[REDACTED]%3Bpin%3D[REDACTED]&b=2");
+        assert_eq!(found.redacted, ["/http/query/a", "/http/query/pin"]);
+        assert_eq!(
+            query("next=https://app:hunter2@db/?token=1").text,
+            "next=https:%2F%2Fapp:[REDACTED]%40db%2F%3Ftoken%3D[REDACTED]"
+        );
     }
 
     #[test]

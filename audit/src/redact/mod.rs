@@ -9,7 +9,8 @@
 //!   is replaced by [`REDACTED`] whatever it is: a string, a number, a whole
 //!   object, and `null` as well, because whether somebody has a password is
 //!   already something about the password. When in doubt a value is hidden; a
-//!   service shows what it knows to be harmless.
+//!   service shows what it knows to be harmless. A name may also stand beside the
+//!   value, as in `{"name": "password", "value": "x"}` and JSON Patch.
 //! - **Secrets are found by content** ([`ContentRules`]), in any string, for somebody may
 //!   have put one where none is expected: keys, tokens, passwords in URLs, card
 //!   numbers. Of such a string only the secret is replaced.
@@ -56,6 +57,7 @@ mod names;
 mod report;
 mod scan;
 pub mod shape;
+mod siblings;
 #[cfg(test)]
 mod tests;
 
@@ -79,6 +81,9 @@ pub const REDACTED: &str = "[REDACTED]";
 /// What a record shows in the place of something too large or too deep, and
 /// behind the beginning of a string that was cut.
 pub const TRUNCATED: &str = "[TRUNCATED]";
+
+/// What stands between the beginning of a string and [`TRUNCATED`].
+const ELLIPSIS: char = '…';
 
 /// Hides secrets in payloads and keeps payloads within limits.
 ///
@@ -343,6 +348,12 @@ impl Redactor {
         self.names.hides(name) || Follow::fields(shapes).field(name).is_some()
     }
 
+    /// A name as a record shows it.
+    pub(crate) fn shown_name<'n>(&self, name: &'n str) -> Cow<'n, str> {
+        let renamed = self.renamed(name, self.names.hides(name), &self.limits);
+        renamed.map_or(Cow::Borrowed(name), |renamed| Cow::Owned(renamed.name))
+    }
+
     /// What a record shows of a string, or of a number's text, that is treated in
     /// this way; `None` if only that there is one.
     fn glimpse(&self, text: &str, treatment: Treatment) -> Option<String> {
@@ -512,16 +523,21 @@ fn shorten<'s>(
     }
 }
 
-/// As many whole characters as fit into `bytes`, unless all of them do.
+/// As many whole characters as fit into `bytes`, unless all of them do, or the text was
+/// cut before.
 fn beginning(text: &str, bytes: usize) -> Option<&str> {
-    if text.len() <= bytes {
+    let was_cut = text
+        .strip_suffix(TRUNCATED)
+        .and_then(|text| text.strip_suffix(ELLIPSIS))
+        .is_some_and(|beginning| beginning.len() <= bytes);
+    if text.len() <= bytes || was_cut {
         return None;
     }
     (0..=bytes).rev().find_map(|end| text.get(..end))
 }
 
 fn marked_as_cut(beginning: &str) -> String {
-    format!("{beginning}…{TRUNCATED}")
+    format!("{beginning}{ELLIPSIS}{TRUNCATED}")
 }
 
 fn without_nul(text: &str) -> Cow<'_, str> {

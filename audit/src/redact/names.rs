@@ -111,7 +111,7 @@ pub(super) fn may_carry_a_value(name: &str) -> bool {
 fn is_secret_word(word: &str) -> bool {
     matches!(
         word,
-        "card" | "cred" | "csrf" | "cvn" | "otp" | "pin" | "psk" | "psw" | "sid" | "sig" | "ssn" | "xsrf"
+        "card" | "cred" | "csrf" | "cvn" | "otp" | "pin" | "psk" | "psw" | "senha" | "sid" | "sig" | "ssn" | "xsrf"
             // Compounds that lost their boundary, too short to look for within words.
             | "atmpin" | "cardno" | "cardpin" | "loginpin" | "newpin" | "oldpin" | "userpin"
     )
@@ -122,7 +122,19 @@ fn is_secret_word(word: &str) -> bool {
 fn is_secret_alone(name: &str) -> bool {
     matches!(
         name,
-        "auth" | "authentication" | "ccno" | "mfa" | "oauth" | "pan" | "proxyauth" | "xauth"
+        "assertion"
+            | "auth"
+            | "authentication"
+            | "ccno"
+            | "mfa"
+            | "oauth"
+            | "pan"
+            | "proxyauth"
+            | "track1"
+            | "track1data"
+            | "track2"
+            | "track2data"
+            | "xauth"
     )
 }
 
@@ -153,7 +165,7 @@ const INNOCENT: [&str; 9] = [
     "tokeniz",
 ];
 
-/// What means a secret wherever it occurs, keyed by its first two letters: at
+/// What means a secret wherever it occurs, keyed by its first two bytes: at
 /// nearly every position of nearly every name there is nothing to compare.
 fn stems(first_two: [u8; 2]) -> &'static [&'static str] {
     match &first_two {
@@ -180,7 +192,14 @@ fn stems(first_two: [u8; 2]) -> &'static [&'static str] {
         b"cc" => &["ccnum"],
         b"ci" => &["cipherkey"],
         b"cl" => &["clientassertion", "clientkey"],
-        b"co" => &["codeverifier", "connectionstring", "consumerkey", "cookie"],
+        b"co" => &[
+            "codeverifier",
+            "connectionstring",
+            "consumerkey",
+            "contrasena",
+            "contraseña",
+            "cookie",
+        ],
         b"cr" => &[
             "credential",
             "creditcard",
@@ -197,10 +216,12 @@ fn stems(first_two: [u8; 2]) -> &'static [&'static str] {
         b"gp" => &["gpgkey"],
         b"hm" => &["hmackey"],
         b"jw" => &["jwt"],
+        b"ke" => &["kennwort"],
         b"li" => &["licencekey", "licensekey"],
         b"lo" => &["logincode"],
         b"ma" => &["magiclink", "magstripe", "masterkey"],
         b"mn" => &["mnemonic"],
+        b"mo" => &["motdepasse"],
         b"on" => &["onetimecode"],
         b"pa" => &[
             "passcode",
@@ -209,6 +230,7 @@ fn stems(first_two: [u8; 2]) -> &'static [&'static str] {
             "passphrase",
             "passwd",
             "password",
+            "passwort",
             "passwrd",
             "paymentcard",
         ],
@@ -245,9 +267,13 @@ fn stems(first_two: [u8; 2]) -> &'static [&'static str] {
         b"tw" => &["twofactorcode"],
         b"un" => &["unlockcode"],
         b"ve" => &["verificationcode"],
-        b"wa" => &["walletkey"],
+        b"wa" => &["wachtwoord", "walletkey"],
         b"we" => &["webhookkey"],
         b"wr" => &["wrappingkey"],
+        [0xd0, 0xbf] => &["пароль"],
+        [0xe3, 0x83] => &["パスワード"],
+        [0xe5, 0xaf] => &["密码", "密碼"],
+        [0xeb, 0xb9] => &["비밀번호"],
         _ => &[],
     }
 }
@@ -358,13 +384,15 @@ fn begins_with_stem(letters: &str, stems: &[&str]) -> bool {
 }
 
 /// `otp` and `ssn` begin and end no English word, so a boundary on one of their
-/// sides will do: `ssnlast4`, `OTPcode`, `smsotp`.
+/// sides will do: `ssnlast4`, `OTPcode`, `smsotp`. None ends in `pw` either.
 fn has_secret_word(word: &str) -> bool {
     let singular = word.strip_suffix('s').unwrap_or(word);
     is_secret_word(word)
         || is_secret_word(singular)
         || begins_like_secret(word)
-        || ["otp", "ssn"].iter().any(|short| singular.ends_with(short))
+        || ["otp", "pw", "ssn"]
+            .iter()
+            .any(|short| singular.ends_with(short))
 }
 
 fn begins_like_secret(word: &str) -> bool {
@@ -450,6 +478,8 @@ mod tests {
             cardholder cardno pan cvv CVV2 cvc cvcCode card_cvc cvn pin PIN PINs userPINs pin_code
             pincode PINCode pin1 user_pin userpin map_pin ssn SSN ssn_last4 ssnlast4 userssn SSNlast4
             social_security_number credential credentials userCredentials creds otp OTPcode smsotp totp
+            pw user_pw bindpw dbPw Passwort kennwort contraseña contrasena mot_de_passe senha wachtwoord
+            пароль Пароль 密码 密碼 パスワード 비밀번호 assertion track1 track2_data
             otp_codes mfa mfa_code 2fa_code twoFactorCode verificationCode recovery_codes sig signature
             X-Amz-Signature seed_phrase mnemonic user[password] user.password a[][pin] passwordless
         ";
@@ -469,6 +499,7 @@ mod tests {
             Idempotency-Key sort_key cache_key public_key classname className business_name laptop
             footprint rootPath company pancake japan description price attributes email phone
             status_code zip_code code design signed_at sigma side inside session accreditation credit
+            Kennzahl contrast senhora assertions tracks track_number pwned
             sacred hotpink process_key surface_code
         ";
         for name in names.split_whitespace().chain([""]) {
@@ -522,8 +553,8 @@ mod tests {
 
     #[test]
     fn stems_stand_under_their_first_two_letters() {
-        for first in b'a'..=b'z' {
-            for second in b'a'..=b'z' {
+        for first in 0..=u8::MAX {
+            for second in 0..=u8::MAX {
                 for stem in stems([first, second]) {
                     assert!(
                         stem.as_bytes().starts_with(&[first, second]),

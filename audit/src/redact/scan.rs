@@ -21,9 +21,10 @@
 //! copied as they stand:
 //!
 //! 1. Whitespace between tokens is dropped: the canonical bytes are compact.
-//! 2. The value of a secret name, or one that its type wants treated, is passed
-//!    over unread, and a marker written or what its [`Treatment`] permits. Names
-//!    are compared with escapes resolved, so `"pass\u0077ord"` hides too.
+//! 2. The value of a secret name, one that is secret for what stands beside it
+//!    ([`siblings`]), or one that its type wants treated, is passed over
+//!    unread, and a marker written or what its [`Treatment`] permits. Names are
+//!    compared with escapes resolved, so `"pass\u0077ord"` hides too.
 //! 3. A string or name that has to change, because it is too long or says what no
 //!    store can hold, is written anew, with as few escapes as JSON permits. Any
 //!    other keeps the escapes it came with.
@@ -45,6 +46,7 @@ use super::follow::Follow;
 use super::names::Folded;
 use super::report::{Finding, Report, Rule, Step};
 use super::shape::{Shape, Treatment};
+use super::siblings;
 use super::{InvalidJson, Limits, REDACTED, Redacted, Redactor, TRUNCATED, shorten};
 
 pub(super) fn redact(
@@ -54,7 +56,7 @@ pub(super) fn redact(
     shapes: &[&'static Shape],
 ) -> Result<Redacted, InvalidJson> {
     let report = Report::new(root, &redactor.limits);
-    let mut scan = Scan::new(redactor, text, shapes, LAYERS, report);
+    let mut scan = Scan::new(redactor, text, shapes, LAYERS, report)?;
     scan.run()?;
     Ok(scan.report.finish(scan.output.finish()))
 }
@@ -71,7 +73,7 @@ pub(super) fn redact_inner(
         return Ok(Some((REDACTED.to_owned(), Rule::Unread)));
     };
     let report = Report::new("", &Limits::NONE);
-    let mut scan = Scan::new(redactor, text, &[], layers, report);
+    let mut scan = Scan::new(redactor, text, &[], layers, report)?;
     scan.run()?;
     let inner = scan.report.finish(scan.output.finish());
     let rule = inner.redacted.first().map(|hidden| hidden.rule);
@@ -86,7 +88,7 @@ pub(super) fn track(
     shapes: &[&'static Shape],
 ) -> Result<Tracked, InvalidJson> {
     let report = Report::tracking(&redactor.limits);
-    let mut scan = Scan::new(redactor, text, shapes, LAYERS, report);
+    let mut scan = Scan::new(redactor, text, shapes, LAYERS, report)?;
     scan.marks.list = Some(Vec::new());
     scan.run()?;
     Ok(Tracked {
@@ -160,6 +162,7 @@ impl Marks {
 struct Scan<'t> {
     redactor: &'t Redactor,
     events: Events<'t>,
+    siblings: siblings::Secrets,
     /// Nothing if names and contents alone decide.
     follow: Option<Follow>,
     output: Output,
@@ -182,10 +185,11 @@ impl<'t> Scan<'t> {
         shapes: &[&'static Shape],
         layers: u8,
         report: Report<'t>,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, InvalidJson> {
+        Ok(Self {
             redactor,
             events: Events::new(text),
+            siblings: siblings::Secrets::find(text, &redactor.names)?,
             follow: shapes
                 .iter()
                 .any(|shape| !matches!(shape, Shape::Open))
@@ -198,18 +202,19 @@ impl<'t> Scan<'t> {
             too_deep: None,
             unescaped: String::new(),
             folded: Folded::default(),
-        }
+        })
     }
 
     fn run(&mut self) -> Result<(), InvalidJson> {
-        while let Some(event) = self.events.next()? {
-            match event {
-                Event::Name(name) => self.name(name)?,
-                Event::Close(container) => self.close(container),
-                value => self.value(value)?,
+        loop {
+            let at = self.events.at();
+            match self.events.next()? {
+                None => return Ok(()),
+                Some(Event::Name(name)) => self.name(name)?,
+                Some(Event::Close(container)) => self.close(container),
+                Some(value) => self.value(value, at)?,
             }
         }
-        Ok(())
     }
 
     fn name(&mut self, name: Quoted<'t>) -> Result<(), InvalidJson> {
@@ -220,7 +225,11 @@ impl<'t> Scan<'t> {
                 (Cow::Owned(self.unescaped.clone()), unescaped)
             }
         };
-        let by_name = self.redactor.names.treatment(&says, &mut self.folded);
+        let by_name = if self.siblings.hold(self.events.at()) {
+            Some(Treatment::Secret)
+        } else {
+            self.redactor.names.treatment(&says, &mut self.folded)
+        };
         let depth = self.events.depth();
         let by_type = self
             .follow
@@ -289,10 +298,14 @@ impl<'t> Scan<'t> {
         Ok(())
     }
 
-    fn value(&mut self, value: Event<'t>) -> Result<(), InvalidJson> {
+    /// Writes a value whose first event was read from `at`.
+    fn value(&mut self, value: Event<'t>, at: usize) -> Result<(), InvalidJson> {
         let treatment = self.treatment(value);
         self.begin_value();
         match (treatment, value) {
+            (_, value) if self.siblings.hold(at) => {
+                self.treated(value, Treatment::Secret, Rule::Name)?;
+            }
             (Some(treatment), value) => {
                 self.treated(value, treatment, Rule::Treatment(treatment))?;
             }
@@ -386,7 +399,7 @@ impl<'t> Scan<'t> {
     fn literal(&mut self, literal: &str) {
         let at = self.output.len();
         let longest = self.report.limits().string_bytes;
-        if self.redactor.contents.hides(Content::CardNumber) && contents::is_card_number(literal) {
+        if self.redactor.contents.hides(Content::CardNumber) && contents::is_card_literal(literal) {
             self.report
                 .hidden(&self.place, Rule::Content(Content::CardNumber));
             self.output.string(REDACTED);

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use proptest::prelude::*;
 use serde::de::IgnoredAny;
 
-use super::contents::is_card_number;
+use super::contents::is_card_literal;
 use super::shape::{Member, Shape, Treatment};
 use super::{Differences, HashKey, Limits, NameRules, REDACTED, Redacted, Redactor};
 
@@ -43,7 +43,7 @@ impl Json {
 
     fn is_harmless(&self) -> bool {
         match self {
-            Self::Literal(text) => !is_card_number(text),
+            Self::Literal(text) => !is_card_literal(text),
             Self::Array(items) => items.iter().all(Self::is_harmless),
             Self::Object(members) => members.iter().all(|(name, value)| {
                 let name: String = serde_json::from_str(name).unwrap();
@@ -262,6 +262,45 @@ fn apply(differences: &Differences, before: &str) -> serde_json::Value {
     value
 }
 
+/// A text with a secret that is known by its look, and the part of it that must not be
+/// seen.
+fn secret_content() -> impl Strategy<Value = (String, &'static str)> {
+    prop::sample::select(vec![
+        ("AKIAIOSFODNN7CANARY0", "CANARY0"),
+        ("ghp_0123456789abcdefghijCANARY0012345678", "CANARY0"),
+        ("Bearer abc123CANARY0", "CANARY0"),
+        ("postgres://app:CANARY0@db/items", "CANARY0"),
+        ("4111 1111 1111 1111", "1111 1111"),
+        ("password=CANARY0", "CANARY0"),
+        ("{\"pin\":\"CANARY0\"}", "CANARY0"),
+        ("<password>CANARY0</password>", "CANARY0"),
+        ("mysql --password CANARY0", "CANARY0"),
+        ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.CANARY0", "CANARY0"),
+        (
+            "-----BEGIN PRIVATE KEY-----\nCANARY0\n-----END PRIVATE KEY-----",
+            "CANARY0",
+        ),
+    ])
+    .prop_map(|(text, canary)| (text.to_owned(), canary))
+}
+
+/// One of the encodings that are taken off, around the whole of a text.
+fn wrap(text: &str, wrapping: prop::sample::Index) -> String {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+    let encodings: [fn(&str) -> String; 5] = [
+        |text| STANDARD.encode(text),
+        |text| URL_SAFE_NO_PAD.encode(text),
+        |text| {
+            percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC)
+                .to_string()
+        },
+        |text| serde_json::Value::from(text).to_string(),
+        |text| serde_json::json!({ "a": [text] }).to_string(),
+    ];
+    encodings[wrapping.index(encodings.len())](text)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(192))]
 
@@ -338,6 +377,104 @@ proptest! {
         let found = redactor.form_as("/request", query.as_bytes(), shape);
         prop_assert!(!found.text.contains(CANARY), "{}", found.text);
         prop_assert!(serde_json::from_str::<IgnoredAny>(&found.text).is_ok(), "{}", found.text);
+    }
+
+    #[test]
+    fn a_secret_known_by_its_look_never_comes_out_whatever_it_is_wrapped_in(
+        mut json in json(4),
+        path in prop::collection::vec(any::<usize>(), 0..5),
+        secret in secret_content(),
+        before in "[a-z ]{0,8}[ (,]",
+        wrappings in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
+        as_name in any::<bool>(),
+    ) {
+        let (text, canary) = secret;
+        let wrapped = wrappings
+            .iter()
+            .fold(format!("{before}{text}"), |text, wrapping| wrap(&text, *wrapping));
+        let quoted = serde_json::Value::from(wrapped.as_str()).to_string();
+        let (name, value) = if as_name { (quoted, "1".to_owned()) } else { ("\"a\"".to_owned(), quoted) };
+        json.plant(&path, (name, Json::Literal(value)));
+        let redactor = Redactor::default();
+        let found = redactor.json("/request", json.write(" ")).unwrap();
+        prop_assert!(!found.text.contains(canary), "{wrapped} shows {}", found.text);
+        let found = redactor.differences("{}", &json.write(""), &Shape::Open, 0, 100).unwrap();
+        prop_assert!(!format!("{found:?}").contains(canary), "{wrapped} shows {found:?}");
+        let encoded: String = form_urlencoded::byte_serialize(wrapped.as_bytes()).collect();
+        for field in [format!("a={encoded}&b"), format!("a={encoded};pin=1"), format!("{encoded}=1"), encoded] {
+            let found = redactor.query("/http/query", &field);
+            prop_assert!(!found.text.contains(canary), "{field} shows {}", found.text);
+            let found = redactor.form("/request", field.as_bytes());
+            prop_assert!(!found.text.contains(canary), "{field} shows {}", found.text);
+        }
+        let found = redactor.text("/http/path", &wrapped);
+        prop_assert!(!found.text.contains(canary), "{wrapped} shows {}", found.text);
+    }
+
+    #[test]
+    fn a_value_beside_the_name_of_a_secret_never_comes_out(
+        mut json in json(4),
+        path in prop::collection::vec(any::<usize>(), 0..5),
+        naming in prop::sample::select(vec!["name", "Key", "field", "path", "header"]),
+        valued in prop::sample::select(vec!["value", "Values", "old_value", "newValue"]),
+        name in secret_name().prop_filter("titles are no names", |name| !name.contains(' ')),
+        value in prop_oneof![Just(format!("\"{CANARY}\"")), Just(format!("[{{\"a\":\"{CANARY}\"}}]"))],
+        name_first in any::<bool>(),
+        depth in 0..6_usize,
+    ) {
+        let (name, value) = (format!("\"{naming}\":\"{name}\""), format!("\"{valued}\":{value}"));
+        let pair = if name_first { format!("{{{name},\"a\":1,{value}}}") } else { format!("{{{value},\"a\":[],{name}}}") };
+        json.plant(&path, ("\"planted\"".to_owned(), Json::Literal(pair)));
+        let redactor = Redactor::new(NameRules::default(), Limits { depth, ..Limits::default() });
+        let found = redactor.json("/request", json.write(" ")).unwrap();
+        prop_assert!(!found.text.contains(CANARY), "{}", found.text);
+        let found = redactor.differences("[]", &json.write(""), &Shape::Open, 0, 100).unwrap();
+        prop_assert!(!format!("{found:?}").contains(CANARY), "{found:?}");
+    }
+
+    #[test]
+    fn what_was_redacted_is_not_redacted_again(
+        mut json in json(4),
+        path in prop::collection::vec(any::<usize>(), 0..5),
+        secret in secret_content(),
+        string_bytes in prop::sample::select(vec![10_usize, 24, 8192]),
+        name_bytes in prop::sample::select(vec![10_usize, 256]),
+    ) {
+        let quoted = serde_json::Value::from(format!("see {} and more", secret.0)).to_string();
+        json.plant(&path, ("\"a\"".to_owned(), Json::Literal(quoted)));
+        let limits = Limits { string_bytes, name_bytes, ..Limits::default() };
+        let redactor = Redactor::new(NameRules::default(), limits);
+        let once = redactor.json("/request", json.write(" ")).unwrap();
+        let twice = redactor.json("/request", &once.text).unwrap();
+        prop_assert_eq!(&once.text, &twice.text);
+        prop_assert!(twice.truncated.is_empty(), "{:?}", twice.truncated);
+        let once = redactor.text("", &secret.0);
+        let twice = redactor.text("", &once.text);
+prop_assert_eq!(once.text, twice.text);
+    }
+
+    #[test]
+    fn every_pointer_leads_to_the_mark_of_a_secret(
+        mut json in json(4),
+        path in prop::collection::vec(any::<usize>(), 0..5),
+        secret in secret_content(),
+        pair in any::<bool>(),
+    ) {
+        prop_assume!(json.can_be_pointed_into());
+        let planted = if pair {
+            "{\"name\":\"pin\",\"value\":[1]}".to_owned()
+        } else {
+            serde_json::Value::from(format!("see {}", secret.0)).to_string()
+        };
+        json.plant(&path, ("\"planted\"".to_owned(), Json::Literal(planted)));
+        let found = Redactor::default().json("/request", json.write(" ")).unwrap();
+        let shown: serde_json::Value = serde_json::from_str(&found.text).unwrap();
+        for hidden in &found.redacted {
+            let place = hidden.path.strip_prefix("/request").unwrap();
+            let value = shown.pointer(place);
+            let is_marked = value.and_then(serde_json::Value::as_str).is_some_and(|text| text.contains(REDACTED));
+            prop_assert!(is_marked || place.contains(REDACTED), "{place} leads to {value:?} in {shown}");
+        }
     }
 
     #[test]

@@ -196,6 +196,26 @@ async fn notes_follow_their_names_and_the_types_of_their_values() {
 }
 
 #[actix_web::test]
+async fn a_note_is_told_to_be_cut_once_and_its_name_gives_nothing_away() {
+    #[audited(action = "notes")]
+    async fn notes(scope: AuditScope) -> impl Responder {
+        scope.note("long", "x".repeat(9_000));
+        scope.note("AKIAIOSFODNN7EXAMPLE", json!({ "pin": 1234 }));
+        HttpResponse::Ok()
+    }
+
+    let recorder = recorder();
+    call(&recorder, post!(notes), TestRequest::post()).await;
+    let record = recorder.only("notes");
+    record
+        .hid(&["/notes/[REDACTED]", "/notes/[REDACTED]/pin"])
+        .without("AKIA");
+    let cuts = record.record().truncated.iter();
+    let cuts: Vec<_> = cuts.map(|cut| (cut.path.as_str(), cut.bytes)).collect();
+    assert_eq!(cuts, [("/notes/long", 9_000)]);
+}
+
+#[actix_web::test]
 async fn the_handler_has_the_last_word_on_how_it_ended() {
     #[audited(action = "search")]
     async fn search(scope: AuditScope, Json(found): Json<bool>) -> impl Responder {

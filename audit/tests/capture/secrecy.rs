@@ -3,7 +3,8 @@
 use actix_web::test::TestRequest;
 use actix_web::web::{self, Form, Json, Path, Query};
 use actix_web::{Error, HttpResponse};
-use audit::{Argument, Auditable, Part, audited};
+use audit::testing::Recorder;
+use audit::{Actor, Argument, Auditable, Part, audited};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -482,4 +483,24 @@ async fn names_that_lead_into_a_type_are_followed() {
         query.contains("user[name]=Alice") && query.contains("other.first=1"),
         "{query}"
     );
+}
+
+#[actix_web::test]
+async fn what_an_actor_hides_is_pointed_to() {
+    #[audited(action = "act")]
+    async fn act() -> HttpResponse {
+        HttpResponse::Ok().finish()
+    }
+
+    let recorder = Recorder::builder()
+        .actor(Actor {
+            roles: vec!["admin".to_owned(), "AKIAIOSFODNN7EXAMPLE".to_owned()],
+            ..Actor::user("alice", "test")
+        })
+        .start();
+    call(&recorder, route!("/", act), TestRequest::post()).await;
+    recorder
+        .only("act")
+        .with("/actor/roles/1", "[REDACTED]")
+        .hid(&["/actor/roles/1"]);
 }

@@ -2,7 +2,9 @@
 //!
 //! A number counts if an issuer gives out such numbers (ISO/IEC 7812), if its check
 //! digit is right, and if it stands alone: in one, or in the groups that are printed on
-//! cards, with one space or hyphen between them. One in ten numbers has the right check
+//! cards, with one space, hyphen, dot or slash between them. What a magnetic stripe has
+//! behind the number (ISO/IEC 7813) is hidden with it, because there is a code in it that
+//! stands for the card. One in ten numbers has the right check
 //! digit by chance, so an order number of sixteen digits that begins like a card's may
 //! be hidden; numbers of other lengths, and those that stand within letters, are not.
 //!
@@ -11,7 +13,7 @@
 
 use std::ops::Range;
 
-use super::{Content, Secret};
+use super::{Content, Secret, run};
 
 /// The fewest digits of a card's number.
 pub(super) const DIGITS_MIN: usize = 13;
@@ -20,8 +22,29 @@ const DIGITS_MAX: usize = 19;
 /// As they are printed on cards.
 const PRINTED: [&[usize]; 4] = [&[4, 4, 4, 4, 3], &[4, 4, 4, 4], &[4, 6, 5], &[4, 6, 4]];
 
-/// Whether a number, written as JSON writes it, is a card's.
-pub(in super::super) fn is_card_number(digits: &str) -> bool {
+/// The longest rest of a track.
+const TRACK_BYTES: usize = 107;
+
+/// What people and their programs put between groups of digits.
+const SEPARATORS: [char; 10] = [
+    ' ', '-', '.', '/', '\u{a0}', '\u{2009}', '\u{2010}', '\u{2011}', '\u{2013}', '\u{202f}',
+];
+
+/// Whether a number, as JSON writes it, is a card's. One that went through a float may
+/// have a fraction of zero or an exponent.
+pub(in super::super) fn is_card_literal(literal: &str) -> bool {
+    /// Beyond it, floats do not tell whole numbers apart.
+    const WHOLE: f64 = 9_007_199_254_740_992.0;
+    if !literal.contains(['.', 'e', 'E']) {
+        return is_card_number(literal);
+    }
+    let whole = literal.parse::<f64>().ok();
+    whole
+        .filter(|number| number.fract() == 0.0 && (0.0..WHOLE).contains(number))
+        .is_some_and(|number| is_card_number(&format!("{number:.0}")))
+}
+
+fn is_card_number(digits: &str) -> bool {
     (DIGITS_MIN..=DIGITS_MAX).contains(&digits.len())
         && digits.bytes().all(|byte| byte.is_ascii_digit())
         && is_issued(digits)
@@ -33,7 +56,7 @@ pub(super) fn find(string: &str, secrets: &mut Vec<Secret>) {
     let bytes = string.as_bytes();
     let mut at = 0;
     while let Some(start) = next_digit(bytes, at) {
-        let run = Run::at(bytes, start);
+        let run = Run::at(string, start);
         at = run.end();
         let mut groups = run.alone(bytes);
         while !groups.is_empty() {
@@ -41,11 +64,25 @@ pub(super) fn find(string: &str, secrets: &mut Vec<Secret>) {
             if let Some((first, last)) = groups.first().zip(groups.get(count.max(1) - 1))
                 && count > 0
             {
-                secrets.push(Secret::new(first.start..last.end, Content::CardNumber));
+                let end = track_end(string, last.end).unwrap_or(last.end);
+                secrets.push(Secret::new(first.start..end, Content::CardNumber));
             }
             groups = groups.get(count.max(1)..).unwrap_or_default();
         }
     }
+}
+
+/// Where the track ends whose number ends here, if one does.
+fn track_end(string: &str, number_end: usize) -> Option<usize> {
+    let rest = string.as_bytes().get(number_end..)?;
+    let rest = rest.get(..TRACK_BYTES.min(rest.len()))?;
+    let is_track = match rest {
+        [b'^', ..] => true,
+        [b'=', next, ..] => next.is_ascii_digit(),
+        _ => false,
+    };
+    let end = rest.iter().position(|byte| *byte == b'?')?;
+    is_track.then_some(number_end + end + 1)
 }
 
 fn next_digit(bytes: &[u8], from: usize) -> Option<usize> {
@@ -55,22 +92,23 @@ fn next_digit(bytes: &[u8], from: usize) -> Option<usize> {
         .map(|position| from + position)
 }
 
-/// Groups of digits with single spaces or hyphens between them.
+/// Groups of digits with one separator between them.
 struct Run {
     groups: Vec<Range<usize>>,
 }
 
 impl Run {
-    fn at(bytes: &[u8], start: usize) -> Self {
+    fn at(string: &str, start: usize) -> Self {
         let mut groups = Vec::new();
         let mut at = start;
         loop {
-            let rest = bytes.get(at..).unwrap_or_default();
-            let length = rest.iter().position(|byte| !byte.is_ascii_digit());
-            let end = at + length.unwrap_or(rest.len());
+            let end = run(string, at, |byte| byte.is_ascii_digit());
             groups.push(at..end);
-            match (bytes.get(end), bytes.get(end + 1)) {
-                (Some(b' ' | b'-'), Some(next)) if next.is_ascii_digit() => at = end + 1,
+            let mut behind = string.get(end..).unwrap_or_default().chars();
+            match behind.next().filter(|next| SEPARATORS.contains(next)) {
+                Some(separator) if behind.next().is_some_and(|next| next.is_ascii_digit()) => {
+                    at = end + separator.len_utf8();
+                }
                 _ => return Self { groups },
             }
         }
@@ -81,7 +119,7 @@ impl Run {
     }
 
     /// Those groups that are not part of something else: a word, a decimal fraction, a
-    /// phone number, an IBAN.
+    /// phone number, an IBAN. The `B` of a track is no word.
     fn alone(&self, bytes: &[u8]) -> &[Range<usize>] {
         let groups = self.groups.as_slice();
         let Some((first, last)) = groups.first().zip(groups.last()) else {
@@ -100,7 +138,9 @@ impl Run {
         if is_iban {
             return &[];
         }
-        let begins_within = before(1).is_some_and(|byte| is_letter(byte) || b".+_".contains(&byte));
+        let is_track = before(1) == Some(b'B') && before(2) == Some(b'%');
+        let begins_within =
+            !is_track && before(1).is_some_and(|byte| is_letter(byte) || b".+_".contains(&byte));
         let ends_within = bytes
             .get(last.end)
             .is_some_and(|byte| is_letter(*byte) || *byte == b'_');
@@ -112,6 +152,10 @@ impl Run {
 
 /// How many of these groups are one card number, beginning with the first; 0 if none.
 fn card_at(string: &str, groups: &[Range<usize>]) -> usize {
+    let is_fraction = groups.first().is_some_and(|first| {
+        let before = string.get(..first.start).unwrap_or_default();
+        before.ends_with('.')
+    });
     let is_card = |groups: &[Range<usize>]| {
         let digits = groups.iter().filter_map(|group| string.get(group.clone()));
         is_card_number(&digits.collect::<String>())
@@ -120,7 +164,7 @@ fn card_at(string: &str, groups: &[Range<usize>]) -> usize {
         .first()
         .is_some_and(|first| first.len() >= DIGITS_MIN)
     {
-        return usize::from(groups.get(..1).is_some_and(is_card));
+        return usize::from(!is_fraction && groups.get(..1).is_some_and(is_card));
     }
     let printed = PRINTED.iter().find(|lengths| {
         groups.get(..lengths.len()).is_some_and(|groups| {

@@ -3,7 +3,8 @@
 //! JSON within a string is the whole string; its secrets are hidden in it, and it stays
 //! JSON. Percent-encoding and base64 may be any part of a string. Of those the part is
 //! hidden as a whole if there is a secret in it, because what it would be without has
-//! no evidence left in it.
+//! no evidence left in it. The escapes of JSON and XML may stand anywhere in a string,
+//! which is hidden as a whole if nothing but they keep a secret from being seen.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -43,6 +44,7 @@ pub(super) fn find(redactor: &Redactor, string: &str, layers: u8) -> Vec<Secret>
     let look = Look { redactor, layers };
     look.for_percent(string, &mut secrets);
     look.for_base64(string, &mut secrets);
+    look.for_escapes(string, &mut secrets);
     secrets
 }
 
@@ -128,6 +130,13 @@ impl Look<'_> {
         }
     }
 
+    fn for_escapes(&self, string: &str, secrets: &mut Vec<Secret>) {
+        if let Some(rule) = unescaped(string).and_then(|says| self.holds_secrets(&says)) {
+            let range = 0..string.len();
+            secrets.push(Secret { range, rule });
+        }
+    }
+
     fn for_base64(&self, string: &str, secrets: &mut Vec<Secret>) {
         for word in pieces(string, |byte| !is_base64(byte)) {
             if word.len() < BASE64_BYTES {
@@ -158,6 +167,56 @@ impl Look<'_> {
     fn base64(&self, encoded: &str) -> Option<Rule> {
         self.holds_secrets(&base64(encoded)?)
     }
+}
+
+/// The string with the escapes of JSON and XML resolved, if it has any.
+fn unescaped(string: &str) -> Option<String> {
+    let mut says = String::new();
+    let mut rest = string;
+    while let Some(at) = memchr::memchr2(b'&', b'\\', rest.as_bytes()) {
+        let (before, escape) = rest.split_at_checked(at)?;
+        says.push_str(before);
+        let (character, length) = read_escape(escape).unwrap_or_else(|| {
+            let itself = escape.chars().next().unwrap_or_default();
+            (itself, itself.len_utf8())
+        });
+        says.push(character);
+        rest = escape.get(length..)?;
+    }
+    says.push_str(rest);
+    (says.len() < string.len()).then_some(says)
+}
+
+/// The character that is written here as `\u0022`, `&quot;` or `&#34;`, and how long that
+/// is.
+fn read_escape(escape: &str) -> Option<(char, usize)> {
+    const ENTITIES: [(&str, char); 5] = [
+        ("&quot;", '"'),
+        ("&apos;", '\''),
+        ("&amp;", '&'),
+        ("&lt;", '<'),
+        ("&gt;", '>'),
+    ];
+    let character = |digits, radix| {
+        u32::from_str_radix(digits, radix)
+            .ok()
+            .and_then(char::from_u32)
+    };
+    if let Some(unit) = escape.strip_prefix("\\u") {
+        return Some((character(unit.get(..4)?, 16)?, 6));
+    }
+    if let Some(number) = escape.strip_prefix("&#") {
+        let end = number.bytes().take(8).position(|byte| byte == b';')?;
+        let digits = number.get(..end)?;
+        let character = match digits.strip_prefix(['x', 'X']) {
+            Some(digits) => character(digits, 16),
+            None => character(digits, 10),
+        };
+        return Some((character?, "&#;".len() + end));
+    }
+    let mut entities = ENTITIES.iter();
+    let (entity, character) = entities.find(|(entity, _)| escape.starts_with(entity))?;
+    Some((*character, entity.len()))
 }
 
 /// The pieces of a string between bytes of ASCII.

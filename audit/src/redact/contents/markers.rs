@@ -19,6 +19,8 @@ const NO_WORD_BYTES: usize = 24;
 const BASIC_BYTES: usize = 4;
 /// The shortest rest of a password hash.
 const PASSWORD_HASH_BYTES: usize = 20;
+/// The shortest token that stands in a URL in the place of a user.
+const TOKEN_BYTES: usize = 20;
 /// How much of what looks like credentials is looked into.
 const CREDENTIALS_BYTES: usize = 512;
 /// How much may stand between the name of a scheme and its credentials.
@@ -38,6 +40,8 @@ enum Rule {
     Url,
     /// An option of a command line, whose value may be a secret.
     Option,
+    /// A password of SQL or PowerShell, in quotes or as a word.
+    Literal,
     PasswordHash,
     /// What follows is of this alphabet and at least as long.
     Key(Alphabet, usize),
@@ -69,6 +73,10 @@ const MARKERS: &[(&str, Rule)] = &[
     ("basic", Rule::Basic),
     ("://", Rule::Url),
     ("--", Rule::Option),
+    (" -", Rule::Option),
+    ("password '", Rule::Literal),
+    ("identified by ", Rule::Literal),
+    ("ConvertTo-SecureString ", Rule::Literal),
     ("$2a$", Rule::PasswordHash),
     ("$2b$", Rule::PasswordHash),
     ("$2y$", Rule::PasswordHash),
@@ -266,7 +274,11 @@ impl Markers {
                 start: found.start(),
                 end: found.end(),
             };
-            at = found.end();
+            at = match rule {
+                // Hyphens begin other things too.
+                Rule::Option => found.start() + 1,
+                _ => found.end(),
+            };
             if matches!(rule, Rule::Token) {
                 if found.start() < tokens_read_to {
                     continue;
@@ -308,6 +320,7 @@ impl Candidate<'_> {
             ),
             Rule::Url => (self.url(), Content::UrlPassword),
             Rule::Option => (self.option(names), Content::NamedValue),
+            Rule::Literal => (self.literal(), Content::NamedValue),
             Rule::PasswordHash => (self.password_hash(), Content::PasswordHash),
             Rule::Key(alphabet, bytes) => (self.key(alphabet, bytes), Content::ApiKey),
         };
@@ -374,18 +387,47 @@ impl Candidate<'_> {
         is_secret.then(|| start..run(self.string, start, is_in_credentials))
     }
 
-    /// The password in the authority of a URL; see RFC 3986, section 3.2.1.
+    /// The password in the authority of a URL (RFC 3986, section 3.2.1), or a token that
+    /// stands there alone.
     fn url(&self) -> Option<Range<usize>> {
         let end = run(self.string, self.end, |byte| {
-            !byte.is_ascii_whitespace() && !b"/?#\"'<>\\".contains(&byte)
+            is_in_url(byte) && !b"/?#".contains(&byte)
         });
         let authority = self.string.get(self.end..end)?;
-        let at = authority.rfind('@')?;
-        let colon = authority.get(..at)?.find(':')?;
-        (at > colon + 1).then_some(self.end + colon + 1..self.end + at)
+        let Some(at) = authority.rfind('@') else {
+            return self.unescaped_password(authority, end);
+        };
+        let user = authority.get(..at)?;
+        let start = match user.find(':') {
+            Some(colon) => colon + 1,
+            None if user.len() >= TOKEN_BYTES && is_no_word(user) => 0,
+            None => return None,
+        };
+        let is_shown = at > start && !named::is_hidden_already(authority.get(start..at)?);
+        is_shown.then_some(self.end + start..self.end + at)
     }
 
-    /// The value of an option that has a secret's name: `--password hunter2`.
+    /// A password with a character in it that would have to be escaped, and ends the
+    /// authority: what stands behind its colon is no port.
+    fn unescaped_password(&self, authority: &str, end: usize) -> Option<Range<usize>> {
+        let colon = authority
+            .find(':')
+            .filter(|_| !authority.starts_with('['))?;
+        let port = authority.get(colon + 1..)?;
+        if port.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let longest = self.string.len().min(end + CREDENTIALS_BYTES);
+        let rest = self.string.as_bytes().get(end..longest)?;
+        let at = rest
+            .iter()
+            .position(|byte| *byte == b'@' || !is_in_url(*byte))?;
+        let is_password = rest.get(at) == Some(&b'@');
+        is_password.then_some(self.end + colon + 1..end + at)
+    }
+
+    /// The value of an option that has a secret's name, as in `--password hunter2`, or
+    /// holds one, as in `-u alice:hunter2`.
     fn option(&self, names: &NameRules) -> Option<Range<usize>> {
         let longest = self.string.len().min(self.end + named::NAME_BYTES);
         let rest = self.string.as_bytes().get(self.end..longest)?;
@@ -394,8 +436,32 @@ impl Candidate<'_> {
         let behind = self.string.get(self.end + length..)?;
         let value = behind.strip_prefix(' ')?.trim_start_matches(' ');
         let start = self.string.len() - value.len();
-        let is_secret = !value.starts_with('-') && names.hides_folded(name, &mut Folded::default());
-        is_secret.then(|| named::word(self.string, start))?
+        if value.starts_with('-') {
+            return None;
+        }
+        let is_user = matches!(name, "u" | "user" | "-user" | "proxy-user" | "-proxy-user");
+        if !is_user && !names.hides_folded(name, &mut Folded::default()) {
+            return None;
+        }
+        let mut value = named::word(self.string, start)?;
+        let mut shown = self.string.get(value.clone())?;
+        if is_user {
+            let colon = shown.find(':')?;
+            value.start += colon + 1;
+            shown = shown.get(colon + 1..)?;
+            // Those of a user and a group.
+            if shown.bytes().all(|byte| byte.is_ascii_digit()) {
+                return None;
+            }
+        }
+        (!named::is_hidden_already(shown)).then_some(value)
+    }
+
+    fn literal(&self) -> Option<Range<usize>> {
+        let start = self.start + self.marker.trim_end_matches('\'').len();
+        let value = named::word(self.string, start)?;
+        let shown = self.string.get(value.clone())?;
+        (!shown.is_empty() && !named::is_hidden_already(shown)).then_some(value)
     }
 
     fn password_hash(&self) -> Option<Range<usize>> {
@@ -430,6 +496,10 @@ fn is_no_word(token: &str) -> bool {
 
 fn is_in_token(byte: u8) -> bool {
     is_url_safe(byte) || byte == b'.'
+}
+
+fn is_in_url(byte: u8) -> bool {
+    !byte.is_ascii_whitespace() && !b"\"'<>\\".contains(&byte)
 }
 
 fn is_in_credentials(byte: u8) -> bool {

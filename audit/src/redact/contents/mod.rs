@@ -43,7 +43,7 @@ use super::{REDACTED, Redactor, scan};
 use markers::Markers;
 use serde::Deserialize;
 
-pub(super) use cards::is_card_number;
+pub(super) use cards::is_card_literal;
 
 /// How many encodings within each other are taken off to look at what they hold.
 pub(super) const LAYERS: u8 = 3;
@@ -205,7 +205,8 @@ struct Hints {
     digits: usize,
     /// One of the characters between a name and its value.
     has_separator: bool,
-    has_percent: bool,
+    /// A character that begins an escape: of URLs, JSON or XML.
+    has_escapes: bool,
     /// The most characters of base64 side by side.
     longest_word: usize,
 }
@@ -217,7 +218,7 @@ impl Hints {
         for byte in string.bytes() {
             hints.digits += usize::from(byte.is_ascii_digit());
             hints.has_separator |= named::is_separator(byte);
-            hints.has_percent |= byte == b'%';
+            hints.has_escapes |= matches!(byte, b'%' | b'\\' | b'&');
             word = if encodings::is_base64(byte) {
                 word + 1
             } else {
@@ -229,7 +230,7 @@ impl Hints {
     }
 
     fn has_encodings(&self) -> bool {
-        self.has_percent || self.longest_word >= encodings::BASE64_BYTES
+        self.has_escapes || self.longest_word >= encodings::BASE64_BYTES
     }
 }
 
@@ -260,7 +261,7 @@ impl Redactor {
     /// taken off.
     pub(super) fn without_secrets(&self, string: &str, layers: u8) -> Option<Cleaned> {
         let hints = Hints::of(string);
-        if string.len() < SHORTEST && !hints.has_separator && !hints.has_percent {
+        if string.len() < SHORTEST && !hints.has_separator && !hints.has_escapes {
             return None;
         }
         if encodings::may_be_json(string)

@@ -3,17 +3,22 @@
 //!
 //! Three characters may stand between a name and its value.
 //!
-//! - `=`: up to the next space, quote or separator; in quotes, up to the quote.
+//! - `=` (or `=>`, or `:=`): up to the next space, quote or separator; in quotes, up to
+//!   the quote, also if something stands before it, as in `Some("x")`.
 //! - `:` behind a name in quotes: the same. Behind a name that begins a line or a
 //!   quoted text, as in a header: to the end of the line, because a cookie or a
 //!   passphrase has spaces. Behind the names of headers that carry credentials: the
 //!   same, wherever they stand. Behind any other name: the next word, if it is none.
 //! - `>` of an XML tag: up to the next tag.
+//!
+//! Of a pair such as `name="password" value="x"`, in XML, YAML or broken JSON, the first
+//! half is the name of the second one.
 
 use std::ops::Range;
 
-use super::super::REDACTED;
 use super::super::names::{Folded, NameRules};
+use super::super::siblings;
+use super::super::{ELLIPSIS, REDACTED, TRUNCATED, beginning};
 use super::{Content, Secret, is_url_safe};
 
 /// How far back a name is read.
@@ -23,6 +28,9 @@ const ESCAPES: usize = 7;
 /// How far back the tag of a name is read.
 const TAG_BYTES: usize = 256;
 
+/// How far behind the first half of a pair the second one may begin.
+const PAIR_BYTES: usize = 128;
+
 /// Whether it may stand between a name and its value.
 pub(super) fn is_separator(byte: u8) -> bool {
     matches!(byte, b'=' | b':' | b'>')
@@ -31,6 +39,7 @@ pub(super) fn is_separator(byte: u8) -> bool {
 pub(super) fn find(string: &str, names: &NameRules, secrets: &mut Vec<Secret>) {
     let mut folded = Folded::default();
     let mut read_to = 0;
+    let mut pair_to = 0;
     for at in memchr::memchr3_iter(b'=', b':', b'>', string.as_bytes()) {
         if at < read_to {
             continue;
@@ -38,12 +47,22 @@ pub(super) fn find(string: &str, names: &NameRules, secrets: &mut Vec<Secret>) {
         let Some(name) = Name::before(string, at) else {
             continue;
         };
-        if !names.hides_folded(name.text, &mut folded) {
-            continue;
+        let is_named = names.hides_folded(name.without_line(string, at), &mut folded);
+        let is_second_half =
+            at < pair_to && (name.place == Place::Tag || siblings::is_value(name.text));
+        if is_second_half {
+            pair_to = 0;
         }
-        if let Some(value) = name.value(string, at) {
-            read_to = value.end;
-            secrets.push(Secret::new(value, Content::NamedValue));
+        if is_named || is_second_half {
+            if let Some(value) = name.value(string, at, is_second_half) {
+                read_to = value.end;
+                secrets.push(Secret::new(value, Content::NamedValue));
+            }
+        } else if siblings::is_naming(name.text)
+            && let Some(said) = name.short_value(string, at)
+            && names.hides_folded(said, &mut folded)
+        {
+            pair_to = at + PAIR_BYTES;
         }
     }
 }
@@ -70,12 +89,17 @@ impl<'s> Name<'s> {
             return Self::of_tag(string, at);
         }
         let before = string.as_bytes().get(at.saturating_sub(NAME_BYTES)..at)?;
+        // Of `:=` the name stands before the colon.
+        let before = match string.as_bytes().get(at) {
+            Some(b'=') => before.strip_suffix(b":").unwrap_or(before),
+            _ => before,
+        };
         let spaces = before
             .iter()
             .rev()
-            .take_while(|byte| **byte == b' ')
+            .take_while(|byte| b" \t".contains(byte))
             .count();
-        let before = before.get(..before.len() - spaces.min(2))?;
+        let before = before.get(..before.len() - spaces)?;
         let unquoted = before
             .strip_suffix(b"\"")
             .or_else(|| before.strip_suffix(b"'"))
@@ -133,26 +157,60 @@ impl<'s> Name<'s> {
                 .any(|header| self.text.eq_ignore_ascii_case(header))
     }
 
+    /// The name, or the end of one that is most likely that of a file, if what follows
+    /// looks like the number of a line: `TokenFilter.java:42`.
+    fn without_line(&self, string: &str, separator: usize) -> &'s str {
+        let is_line = string.as_bytes().get(separator) == Some(&b':')
+            && string
+                .as_bytes()
+                .get(separator + 1)
+                .is_some_and(u8::is_ascii_digit);
+        match self.text.rsplit_once('.') {
+            Some((_, extension)) if is_line => extension,
+            _ => self.text,
+        }
+    }
+
+    /// The value of something that only names something else, if it is short.
+    fn short_value(&self, string: &'s str, separator: usize) -> Option<&'s str> {
+        let longest = separator + 1 + NAME_BYTES;
+        let string = beginning(string, longest).unwrap_or(string);
+        let behind = string.get(separator + 1..)?;
+        let start = string.len() - behind.trim_start_matches(' ').len();
+        let said = string.get(word(string, start)?)?;
+        (!said.contains(char::is_whitespace)).then_some(said)
+    }
+
     /// The value behind the separator, if it shows something.
-    fn value(&self, string: &str, separator: usize) -> Option<Range<usize>> {
-        let rest = string.get(separator + 1..)?;
-        let spaces = rest.len() - rest.trim_start_matches([' ', '\t']).len();
-        let start = separator + 1 + spaces;
+    fn value(&self, string: &str, separator: usize, is_second_half: bool) -> Option<Range<usize>> {
+        let behind = string.get(separator + 1..)?;
+        let is_colon = string.as_bytes().get(separator) == Some(&b':');
+        let arrow = usize::from(self.place != Place::Tag && !is_colon && behind.starts_with('>'));
+        let rest = behind.get(arrow..)?;
+        let is_space = |character: char| match self.place {
+            Place::Quoted => character.is_ascii_whitespace(),
+            _ => character == ' ' || character == '\t',
+        };
+        let spaces = rest.len() - rest.trim_start_matches(is_space).len();
+        let start = separator + 1 + arrow + spaces;
         let rest = string.get(start..)?;
+        if is_placeholder(rest) {
+            return None;
+        }
         let to_line_end =
             |start: usize| start..start + rest.find(['\n', '\r']).unwrap_or(rest.len());
-        let is_colon = string.as_bytes().get(separator) == Some(&b':');
         let value = match self.place {
-            Place::Tag => start..start + rest.find('<').unwrap_or(rest.len()),
+            Place::Tag => start..start + text_of_tag(rest),
             // A comparison, the padding of base64, or a path of Rust.
             _ if rest.starts_with(['=', ':']) && spaces == 0 => return None,
             _ if is_colon && self.is_header() => to_line_end(start),
             Place::First if is_colon && !rest.starts_with(['"', '\'', '\\']) => to_line_end(start),
-            Place::Within if is_colon => {
+            Place::Within if is_colon && !is_second_half => {
                 let value = word(string, start)?;
-                let is_word = string
-                    .get(value.clone())
-                    .is_some_and(|word| !word.bytes().any(|byte| byte.is_ascii_digit()));
+                let is_word = string.get(value.clone()).is_some_and(|word| {
+                    let is_no_letter = |byte: u8| byte.is_ascii_digit() || b"\"'".contains(&byte);
+                    !word.bytes().any(is_no_letter)
+                });
                 if is_word && !rest.starts_with(['"', '\'']) {
                     return None;
                 }
@@ -166,17 +224,52 @@ impl<'s> Name<'s> {
     }
 }
 
-/// The word that begins here, or what stands in the quotes that begin here.
+/// How long the text is that follows a tag.
+fn text_of_tag(rest: &str) -> usize {
+    const END: &str = "]]>";
+    let end = if rest.starts_with("<![CDATA[") {
+        rest.find(END).map(|end| end + END.len())
+    } else {
+        rest.find('<')
+    };
+    end.unwrap_or(rest.len())
+}
+
+/// Whether what begins here stands for a value: in a template, in a script, or because a
+/// treatment has put it there. It tells by the beginning, so that no more is read.
+fn is_placeholder(rest: &str) -> bool {
+    let rest = rest.trim_start_matches(['\\', '"', '\'']);
+    let mut beginnings = ["${", "{{", "%s", "****", "hmac-sha256:"].iter();
+    beginnings.any(|beginning| rest.starts_with(*beginning))
+}
+
+/// The word that begins here, or what stands in the quotes that begin here. To a word
+/// that wraps something in quotes, as in `Some("x")` and `b'x'`, they belong.
 pub(super) fn word(string: &str, start: usize) -> Option<Range<usize>> {
+    if let Some(inside) = quoted(string, start) {
+        return Some(inside);
+    }
+    let rest = string.get(start..)?;
+    let length = rest
+        .bytes()
+        .position(|byte| byte.is_ascii_whitespace() || b"&;,\"'<>)}".contains(&byte));
+    let end = start + length.unwrap_or(rest.len());
+    let word = string.get(start..end)?.trim_end_matches('\\');
+    let is_wrapper = word.ends_with('(') || matches!(word, "b" | "f" | "r" | "u" | "N");
+    let inside = is_wrapper
+        .then(|| quoted(string, start + word.len()))
+        .flatten();
+    Some(start..inside.map_or(end, |inside| inside.end))
+}
+
+/// What stands in the quotes that begin here.
+fn quoted(string: &str, start: usize) -> Option<Range<usize>> {
     let rest = string.get(start..)?.as_bytes();
     let escapes = backslashes(rest.iter());
-    let quote = rest.get(escapes).filter(|byte| b"\"'".contains(byte));
-    let Some(quote) = quote.filter(|_| escapes <= ESCAPES) else {
-        let length = rest
-            .iter()
-            .position(|byte| byte.is_ascii_whitespace() || b"&;,\"'<>)}".contains(byte));
-        return Some(start..start + length.unwrap_or(rest.len()));
-    };
+    let quote = rest.get(escapes).filter(|byte| b"\"'".contains(byte))?;
+    if escapes > ESCAPES {
+        return None;
+    }
     let inside = rest.get(escapes + 1..)?;
     let start = start + escapes + 1;
     let mut before = 0;
@@ -202,7 +295,11 @@ fn is_in_name(byte: u8) -> bool {
     is_url_safe(byte) || b".[]".contains(&byte)
 }
 
-/// Whether this is what an earlier look at the same text has left.
-fn is_hidden_already(shown: &str) -> bool {
-    shown == REDACTED || shown.starts_with("****") || shown.starts_with("hmac-sha256:")
+/// Whether this is what an earlier look at the same text has left, cut or whole.
+pub(super) fn is_hidden_already(shown: &str) -> bool {
+    let is_mark_cut = || {
+        let beginning = shown.strip_suffix(TRUNCATED)?.strip_suffix(ELLIPSIS)?;
+        Some(REDACTED.starts_with(beginning))
+    };
+    shown == REDACTED || is_mark_cut().unwrap_or_default()
 }

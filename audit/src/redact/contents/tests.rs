@@ -43,6 +43,12 @@ fn secrets_are_hidden_by_their_content_and_the_rest_is_shown() {
         "4111 1111 1111 1111",
         "4111-1111-1111-1111",
         "4111111111111111",
+        "4111.1111.1111.1111",
+        "4111/1111/1111/1111",
+        "4111\u{a0}1111\u{a0}1111\u{a0}1111",
+        "4111\u{2013}1111\u{2013}1111\u{2013}1111",
+        "4111111111111111=25121010000000000?",
+        "4111111111111111^DOE/JOHN^2512101000000000000?",
         "378282246310005",
         "3782 822463 10005",
         "30569309025904",
@@ -150,6 +156,77 @@ fn credentials_are_hidden_and_what_they_belong_to_is_shown() {
         ("tool --api-key=hunter2 x", "tool --api-key=[REDACTED] x"),
         ("-----BEGIN PRIVATE KEY----- and no end", "[REDACTED]"),
         (
+            "User : alice\nPassword      : hunter2\nHost : db",
+            "User : alice\nPassword      : [REDACTED]\nHost : db",
+        ),
+        (
+            "{\n  \"password\":\n    \"hunter2\",\n",
+            "{\n  \"password\":\n    \"[REDACTED]\",\n",
+        ),
+        (
+            "{\"password\"=>\"hunter2\", \"a\"=>1}",
+            "{\"password\"=>\"[REDACTED]\", \"a\"=>1}",
+        ),
+        ("'pin' => 1234,", "'pin' => [REDACTED],"),
+        ("password := \"hunter2\"", "password := \"[REDACTED]\""),
+        (
+            "Login { user: \"a\", password: Some(\"two words\") }",
+            "Login { user: \"a\", password: [REDACTED]\") }",
+        ),
+        (
+            r#"{\"a\": \"Login { password: Some(\\\"two words\\\") }\" and"#,
+            r#"{\"a\": \"Login { password: [REDACTED]\\\") }\" and"#,
+        ),
+        ("{'password': b'hunter2'}", "{'password': [REDACTED]'}"),
+        (
+            "$password = ConvertTo-SecureString \"hunter2\" -Force",
+            "$password = [REDACTED] \"[REDACTED]\" -Force",
+        ),
+        (
+            "ALTER USER app WITH PASSWORD 'hunter2' VALID",
+            "ALTER USER app WITH PASSWORD '[REDACTED]' VALID",
+        ),
+        (
+            "create user app identified by 'hunter2'",
+            "create user app identified by '[REDACTED]'",
+        ),
+        (
+            "<password><![CDATA[hunter2]]></password>",
+            "<password>[REDACTED]</password>",
+        ),
+        (
+            "<add key=\"Password\" value=\"hunter2\"/>",
+            "<add key=\"Password\" value=\"[REDACTED]\"/>",
+        ),
+        (
+            "<entry key=\"db.password\">hunter2</entry>",
+            "<entry key=\"db.password\">[REDACTED]</entry>",
+        ),
+        (
+            "- name: DB_PASSWORD\n  value: hunter2\n- name: HOST\n  value: db",
+            "- name: DB_PASSWORD\n  value: [REDACTED]\n- name: HOST\n  value: db",
+        ),
+        (
+            "curl -u alice:hunter2 https://x",
+            "curl -u alice:[REDACTED] https://x",
+        ),
+        (
+            "curl --user 'alice:hunter2' https://x",
+            "curl --user 'alice:[REDACTED]' https://x",
+        ),
+        (
+            "Connect -User a -Password hunter2",
+            "Connect -User a -Password [REDACTED]",
+        ),
+        (
+            "postgres://app:p/hun#ter2@db/items",
+            "postgres://app:[REDACTED]@db/items",
+        ),
+        (
+            "https://0123456789abcdef0123456789abcdef01234567@host/x",
+            "https://[REDACTED]@host/x",
+        ),
+        (
             "4111 1111 1111 1111 and 5555-5555-5555-4444",
             "[REDACTED] and [REDACTED]",
         ),
@@ -169,6 +246,9 @@ fn what_only_looks_like_a_secret_is_shown() {
         "4111111111111112",
         "1764100000000000",
         "0.4111111111111111",
+        "1234.4111111111111111",
+        "192.168.100.200/24",
+        "2026/11/24 10:00:00.123456",
         "+4917612345678",
         "4006381333931",
         "DE89 3704 0044 0532 0130 00",
@@ -182,10 +262,21 @@ fn what_only_looks_like_a_secret_is_shown() {
         "tokenizer: fast, author = Jane",
         "at 10:30:00 the pin-up went down",
         "a -> b => c; x >= y; <b>bold</b>",
+        "at com.example.TokenFilter.doFilter(TokenFilter.java:42)",
+        "src/token.rs:10:5: no such token",
+        "password=${DB_PASSWORD} token={{ .Values.token }} pin=%s",
+        "docker run -u 1000:1000 -p 8080:80 nginx",
+        "https://example.com:8080/a:b@c and http://[::1]:80/x@y",
+        "https://alice@example.com/docs",
+        "<add key=\"Host\" value=\"db\"/><entry key=\"a\">b</entry>",
+        "- name: HOST\n  value: db",
+        "The field 'password' is required; name = value",
         "--- no option --- --- at all",
         "the password is not shown here",
         "SGVsbG8sIHdvcmxkISBIb3cgYXJlIHlvdT8=",
         "100% of 20%25",
+        "<p>Tom &amp; Jerry said &quot;hello&quot; &#38; left</p> &nbsp; &unknown; &",
+        r#"{"city":"K\u00f6ln"} and C:\users\u1"#,
         "/items/%C3%A9t%C3%A9",
         "{\"name\": \"Kettle\", \"tokenizer\": 1}",
         "data:image/png;base64,iVBORw0KGgoAAAANSUhEUg",
@@ -233,6 +324,13 @@ fn what_a_string_says_in_another_way_is_read_too() {
             }
         }
     }
+    for escaped in [
+        "<a>{&quot;password&quot;: &quot;hunter2&quot;}</a>",
+        "pin&#61;1234 &#x26; more",
+        r#"sent {\u0022password\u0022:\u0022hunter2\u0022}"#,
+    ] {
+        assert_eq!(shown(escaped), REDACTED);
+    }
     let deep = (0..6).fold("token=hunter2".to_owned(), |text, _| base64(&text));
     assert_eq!(shown(&deep), REDACTED);
     let deep = (0..5).fold("{\"a\":1}".to_owned(), |text, _| {
@@ -262,6 +360,16 @@ fn numbers_and_names_can_be_secrets_as_well() {
         r#"{"a":"[REDACTED]","[REDACTED]":1,"b":1764100000000}"#
     );
     assert_eq!(found.redacted, ["/a", "/[REDACTED]"]);
+    let floats =
+        "[4111111111111111.0,4.111111111111111e15,4111111111111111E+0,4111111111111111.5,0.1e1]";
+    assert_eq!(
+        Redactor::default().json("", floats).unwrap().text,
+        r#"["[REDACTED]","[REDACTED]","[REDACTED]",4111111111111111.5,0.1e1]"#
+    );
+    assert_eq!(
+        shown("%B4111111111111111^DOE/JOHN^2512101000000000000?;4111111111111111=2512?"),
+        "%B[REDACTED];[REDACTED]"
+    );
     let rules: Vec<Rule> = found.redacted.iter().map(|hidden| hidden.rule).collect();
     let expected = [Content::CardNumber, Content::JsonWebToken].map(Rule::Content);
     assert_eq!(rules, expected);
@@ -366,6 +474,25 @@ fn hostile_strings_take_no_longer_than_others() {
         "<",
         ">",
         "<a>",
+        "pin=****",
+        "pin=${",
+        "name=",
+        "name=pin ",
+        "name=\"pin\" value=\"1\" ",
+        "<a name=pin>",
+        "<pin><![CDATA[",
+        "pin=>",
+        "pin:=\"",
+        "pin      ",
+        "pin=a(\"",
+        " -u a:b",
+        " -u \"",
+        " -pin ",
+        "password '",
+        "identified by ",
+        "://a:b/",
+        "%B4111^",
+        "4111.",
         "4111 ",
         "4111-1111-",
         "1",
@@ -373,6 +500,11 @@ fn hostile_strings_take_no_longer_than_others() {
         "%25",
         "%3D%",
         "%7b%22",
+        "&",
+        "&amp;",
+        "&#",
+        "\\u0026",
+        "&quot;%25QUFB",
         "{\"a\":\"",
         "\\\"",
         "[",
