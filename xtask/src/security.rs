@@ -13,7 +13,7 @@ const PAGE: &str = "docs/security.md";
 /// What the row of a requirement says that is met.
 const MET: &str = "| yes |";
 /// Where the settings are.
-const SETTINGS: &str = "items-api/src/config.rs";
+const SETTINGS: &str = "items-api/src/config/options.rs";
 
 /// Fails if the page names what is not there.
 pub(crate) fn check() -> Result {
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn what_is_not_there_is_a_mistake() {
         let folder = tempfile::tempdir().unwrap();
-        fs::create_dir_all(folder.path().join("items-api/src")).unwrap();
+        fs::create_dir_all(folder.path().join("items-api/src/config")).unwrap();
         fs::write(
             folder.path().join("a.rs"),
             "const LIMIT: usize = 4 * 1024;\n\
