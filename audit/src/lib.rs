@@ -63,6 +63,10 @@ mod authenticate;
 #[doc(hidden)]
 #[allow(missing_debug_implementations, reason = "only benchmarks see it")]
 pub mod bench;
+#[cfg(feature = "fuzz")]
+#[doc(hidden)]
+#[allow(missing_debug_implementations, reason = "only fuzz targets see it")]
+pub mod fuzz;
 mod gap;
 mod handle;
 pub mod headers;

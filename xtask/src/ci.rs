@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::command::{cargo, program, run, say, succeeds};
 use crate::tools::{DENY, MACHETE};
-use crate::{Result, generate, libpq, root, security};
+use crate::{Result, fuzz, generate, libpq, root, security};
 
 pub(crate) fn ci() -> Result {
     let features = libpq::features();
@@ -37,6 +37,7 @@ pub(crate) fn ci() -> Result {
             .env("RUSTDOCFLAGS", "--deny warnings"))
     })?;
     step("tests, by the README's own command", test)?;
+    step("fuzz targets, with what is known", fuzz::check)?;
     step("generated files", generate::check)?;
     step("what docs/security.md says of the code", security::check)?;
     step("dependencies", dependencies)?;

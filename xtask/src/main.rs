@@ -8,6 +8,7 @@ mod ci;
 mod command;
 mod contract;
 mod faults;
+mod fuzz;
 mod generate;
 mod libpq;
 mod postgres;
@@ -71,6 +72,21 @@ enum Command {
         #[arg(last = true)]
         arguments: Vec<OsString>,
     },
+    /// Look for inputs that break what the library promises; needs a C++ compiler
+    ///
+    /// Builds the targets of fuzz/ with instruments and lets libFuzzer make up inputs, from
+    /// the seeds in fuzz/seeds and from what earlier runs have kept in .cache/fuzz. What
+    /// breaks a promise is kept in fuzz/findings, and the command fails.
+    Fuzz {
+        /// Which targets; without one, all of them, one after the other
+        targets: Vec<String>,
+        /// How long each of them runs
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// Make nothing up: lint the targets, and try them with the seeds alone
+        #[arg(long, conflicts_with_all = ["targets", "seconds"])]
+        check: bool,
+    },
     /// Everything that must hold before a change is merged
     Ci,
     /// Write docs/openapi.json and the Diesel schemas anew
@@ -84,6 +100,10 @@ fn main() -> ExitCode {
         Command::Faults { arguments } => faults::faults(&arguments),
         Command::Bench { arguments } => bench::bench(&arguments),
         Command::Contract { arguments } => contract::contract(&arguments),
+        Command::Fuzz { check: true, .. } => fuzz::check(),
+        Command::Fuzz {
+            targets, seconds, ..
+        } => fuzz::fuzz(&targets, seconds),
         Command::Ci => ci::ci(),
         Command::Generate => generate::generate(),
     };

@@ -129,15 +129,15 @@ impl TrustedProxies {
 
 /// Where one request came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ClientAddress {
+pub(crate) struct ClientAddress {
     /// The client, as far as trusted proxies know.
-    pub(super) ip: Option<IpAddr>,
+    pub(crate) ip: Option<IpAddr>,
     /// The other end of the connection; nothing at a Unix socket.
-    pub(super) peer: Option<IpAddr>,
+    pub(crate) peer: Option<IpAddr>,
 }
 
 impl ClientAddress {
-    pub(super) fn of(request: &HttpRequest, proxies: &TrustedProxies) -> Self {
+    pub(crate) fn of(request: &HttpRequest, proxies: &TrustedProxies) -> Self {
         let peer = request.peer_addr().map(|peer| peer.ip().to_canonical());
         let lines = request.headers().get_all(proxies.header.name());
         Self {

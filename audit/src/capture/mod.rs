@@ -34,7 +34,7 @@ mod attempt;
 mod body;
 mod call;
 mod caller;
-mod client_address;
+pub(crate) mod client_address;
 mod findings;
 mod identity;
 mod known;

@@ -44,6 +44,10 @@ pub(super) const VERSION: u8 = 1;
 pub(super) const HEADER_BYTES: usize = 40;
 /// The longest payload. A record is far smaller; see `Record::canonical_bytes`.
 pub(crate) const PAYLOAD_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// The last sequence. Nobody gets so far: it is a million frames a second for three
+/// hundred thousand years. So whatever says more is none of ours, and adding to a
+/// sequence never overflows.
+pub(super) const SEQUENCE_MAX: u64 = u64::MAX / 2;
 /// How much is read from a file at once.
 const CHUNK_BYTES: usize = 1024 * 1024;
 
@@ -135,6 +139,9 @@ fn decode(bytes: &[u8]) -> Result<Decoded, Flaw> {
         return Err(Flaw::Damaged);
     }
     let sequence = u64::from_le_bytes(fields.take()?);
+    if sequence > SEQUENCE_MAX {
+        return Err(Flaw::Damaged);
+    }
     let id = Uuid::from_bytes(fields.take()?);
     let [kind] = fields.take()?;
     let range = HEADER_BYTES..HEADER_BYTES + length;

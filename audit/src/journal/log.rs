@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::files::{FileSystem, LogFile};
-use super::frame::{HEADER_BYTES, Kind, encode};
+use super::frame::{HEADER_BYTES, Kind, SEQUENCE_MAX, encode};
 use super::millis_of;
 use super::room::{Reservation, Room};
 use super::shelf::{Segment, SegmentId, Shelf, Written};
@@ -29,10 +29,22 @@ const CARRY_AFTER: Duration = Duration::from_secs(5);
 const RETRY: Duration = Duration::from_millis(500);
 /// How often the log says that the journal fills up.
 const ALARM_INTERVAL: Duration = Duration::from_secs(60);
-/// Segments are called after their first sequence, so that they sort.
-pub(super) const EXTENSION: &str = "segment";
+const EXTENSION: &str = "segment";
 /// The folder for files that cannot be read through.
 pub(super) const DAMAGED: &str = "damaged";
+
+/// Segments are called after their first sequence, so that they sort.
+fn name_of(id: SegmentId) -> String {
+    format!("{id:020}.{EXTENSION}")
+}
+
+/// The segment of this name. A file that is called in another way is none of ours, even
+/// if its name has the same number: there is one file for a segment.
+pub(super) fn id_of(name: &str) -> Option<SegmentId> {
+    let (id, _) = name.split_once('.')?;
+    let id = id.parse().ok()?;
+    (id <= SEQUENCE_MAX && name_of(id) == name).then_some(id)
+}
 
 /// How large a journal may become.
 #[derive(Clone, Debug)]
@@ -344,7 +356,7 @@ impl Log {
 
     fn open_segment(&mut self) -> io::Result<()> {
         let id = self.next_sequence;
-        let path = self.folder.join(format!("{id:020}.{EXTENSION}"));
+        let path = self.folder.join(name_of(id));
         let file = match self.files.create(&path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 self.next_sequence += 1;

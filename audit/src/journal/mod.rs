@@ -51,6 +51,8 @@ mod fake;
 mod faulty;
 mod files;
 mod frame;
+#[cfg(feature = "fuzz")]
+pub(crate) mod fuzz;
 mod log;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod memory;

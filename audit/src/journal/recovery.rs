@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::OpenError;
 use super::files::{FileSystem, LogFile};
 use super::frame::{HEADER_BYTES, Item, Kind, Scanner, is_of_other_version};
-use super::log::EXTENSION;
+use super::log::id_of;
 use super::millis_of;
 use super::shelf::{Segment, SegmentId, State};
 use crate::metrics::Metrics;
@@ -63,14 +63,7 @@ pub(super) fn recover(
         .list(folder)
         .map_err(unreadable)?
         .into_iter()
-        .filter_map(|name| {
-            let id = name
-                .strip_suffix(EXTENSION)?
-                .strip_suffix('.')?
-                .parse()
-                .ok()?;
-            Some((id, name))
-        })
+        .filter_map(|name| Some((id_of(&name)?, name)))
         .collect();
     names.sort();
 
@@ -144,9 +137,10 @@ pub(super) fn recover(
 impl Found {
     /// Bytes behind the last frame are a write that failed, and no loss, if the
     /// next segment goes on where this one ends, or before: the frames of such a
-    /// write were written again.
+    /// write were written again. A segment is called after its first frame, so one
+    /// without any lacks at least that.
     fn compare_with_next(&mut self, next: SegmentId) {
-        if self.last_sequence.is_none_or(|last| last + 1 >= next) {
+        if self.last_sequence.map_or(self.id, |last| last + 1) >= next {
             self.cut();
         }
     }

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::fake::{FakeDisk, Fault, Operation};
+use super::files::FileSystem as _;
 use super::frame::{HEADER_BYTES, Kind};
 use super::log::{DAMAGED, Limits, Log, Write};
 use super::recovery::{Recovery, recover};
@@ -326,6 +327,42 @@ fn damage_that_comes_after_the_start_is_found_too_and_ends_nothing() {
     assert_eq!(process.deliver(10).len(), 99);
     process.pass(Duration::from_secs(1));
     assert!(disk.names().contains(&format!("{DAMAGED}/{name}")));
+}
+
+#[test]
+fn a_segment_of_which_nothing_is_left_is_set_aside_too() {
+    let disk = FakeDisk::default();
+    let mut process = Process::start(&disk);
+    fill(&mut process, 100);
+    let name = disk.names().remove(0);
+    disk.tamper(&name, |bytes| bytes.fill(0));
+    let mut process = process.kill();
+    assert_eq!(process.recovery.damaged, 1);
+    let delivered = process.deliver(10).len() as u64;
+    assert_eq!(delivered, process.recovery.records);
+    process.pass(Duration::from_secs(1));
+    assert!(disk.names().contains(&format!("{DAMAGED}/{name}")));
+}
+
+#[test]
+fn a_file_that_is_not_called_as_we_call_ours_is_left_alone() {
+    let disk = FakeDisk::default();
+    let mut process = Process::start(&disk);
+    fill(&mut process, 3);
+    let name = disk.names().remove(0);
+    let mut copy = Vec::new();
+    disk.tamper(&name, |bytes| copy.clone_from(bytes));
+    for other in ["1.segment", "+1.segment", "18446744073709551615.segment"] {
+        let file = disk.create(Path::new(other)).unwrap();
+        file.write_all_at(&copy, 0).unwrap();
+    }
+    let mut process = process.kill();
+    assert_eq!(process.recovery.records, 3);
+    assert_eq!(process.deliver(10).len(), 3);
+    fill(&mut process, 1);
+    assert_eq!(process.deliver(10).len(), 1);
+    process.pass(Duration::from_secs(1));
+    assert!(disk.names().contains(&"1.segment".to_owned()));
 }
 
 #[test]
@@ -707,6 +744,41 @@ proptest! {
         cases: 256,
         ..ProptestConfig::default()
     })]
+
+    #[test]
+    fn damage_costs_the_records_that_it_touches_and_no_others(
+        damage in prop::collection::vec(
+            (any::<prop::sample::Index>(), any::<prop::sample::Index>(), 1..=u8::MAX),
+            0..12,
+        ),
+    ) {
+        const FRAME_BYTES: usize = HEADER_BYTES + 100;
+        let disk = FakeDisk::default();
+        let mut process = Process::start(&disk);
+        fill(&mut process, 100);
+        let names = disk.names();
+        let mut touched = HashSet::new();
+        for (name, at, flip) in &damage {
+            let name = name.get(&names);
+            let first: usize = name[..20].parse().unwrap();
+            disk.tamper(name, |bytes| {
+                let at = at.index(bytes.len());
+                // With another version a segment is not damaged, but none of ours.
+                if at != 3 {
+                    bytes[at] ^= flip;
+                    touched.insert(first - 1 + at / FRAME_BYTES);
+                }
+            });
+        }
+        let found = process.kill().recovery;
+        let mut process = Process::start(&disk);
+        prop_assert_eq!(process.recovery.records, found.records);
+        let delivered: HashSet<String> = texts(process.deliver(7)).into_iter().collect();
+        for number in (0..100).filter(|number| !touched.contains(number)) {
+            prop_assert!(delivered.contains(&format!("{number:0100}")), "{number} is lost");
+        }
+        prop_assert!(delivered.len() as u64 == found.records && found.records <= 100);
+    }
 
     /// `PROPTEST_CASES=4000` makes it a hundred thousand steps and more.
     #[test]

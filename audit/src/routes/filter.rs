@@ -23,7 +23,7 @@ const MAX_VALUES: usize = 100;
 const MAX_VALUE_BYTES: usize = 1024;
 
 /// Reads a query string; `now` is what relative times refer to.
-pub(super) fn parse(query: &str, now: DateTime<Utc>) -> Result<Filter, Problem> {
+pub(crate) fn parse(query: &str, now: DateTime<Utc>) -> Result<Filter, Problem> {
     let mut filter = Filter {
         limit: DEFAULT_LIMIT,
         ..Filter::default()
@@ -218,6 +218,7 @@ fn is_storable(time: &DateTime<Utc>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::http::StatusCode;
     use proptest::prelude::*;
 
     use super::*;
@@ -323,12 +324,27 @@ mod tests {
     proptest! {
         #[test]
         fn no_query_string_is_too_strange(query in ".{0,200}") {
-            let _ = parse(&query, now());
+            if let Err(problem) = parse(&query, now()) {
+                prop_assert_eq!(problem.kind().status(), StatusCode::BAD_REQUEST);
+            }
         }
 
         #[test]
-        fn no_value_is_too_strange(name in "from|to|limit|status|ip|cursor|order", value in "[-+0-9a-zTZ:./ ]{0,40}") {
-            let _ = parse(&format!("{name}={value}"), now());
+        fn a_value_that_is_too_strange_is_refused_by_name(
+            name in "from|to|limit|status|ip|cursor|order",
+            value in "[-+0-9a-zTZ:./ ]{0,40}",
+        ) {
+            match parse(&format!("{name}={value}"), now()) {
+                Ok(filter) => {
+                    prop_assert!((1..=MAX_LIMIT).contains(&filter.limit));
+                    let times = [filter.from, filter.to];
+                    prop_assert!(times.iter().flatten().all(is_storable));
+                }
+                Err(problem) => {
+                    let said = problem.to_string();
+                    prop_assert!(said.to_lowercase().contains(&name), "{name}={value}: {said}");
+                }
+            }
         }
     }
 }

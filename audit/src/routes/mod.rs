@@ -4,8 +4,8 @@
 //! is one record: a page of a thousand, or one poll of many. Reading those records is
 //! another one, so nothing multiplies; but whoever polls adds a record each time.
 
-mod cursor;
-mod filter;
+pub(crate) mod cursor;
+pub(crate) mod filter;
 #[cfg(feature = "openapi")]
 mod parameters;
 mod reader;
