@@ -192,7 +192,9 @@ impl<'r> Fields<'r> {
                     report.hidden(&[Step::Member(name)], Rule::Treatment(treatment));
                 }
                 Verdict::Hidden(secret) => {
-                    hidden.push_str(secret.before);
+                    // A name gives away what stands behind it, and says nothing of what
+                    // stands before it.
+                    self.push_pair(secret.before, &mut hidden, report);
                     hidden.push_str(REDACTED);
                     report.hidden(&[Step::Member(secret.name)], Rule::Name);
                 }
