@@ -6,28 +6,18 @@ use crate::input::Input;
 use crate::promises::{ROOT, Rules, is_json};
 use crate::time::linear;
 
-/// How long a text is made by repeating it, to see what grows faster than it does.
-const LONG_BYTES: usize = 32 * 1024;
-
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Door {
     Json,
     Form,
     Query,
     Text,
-    Repeated,
 }
 
 /// Redacts the input as one of the things that come from outside.
 pub fn check(data: &[u8]) {
     let mut input = Input::new(data);
-    let door = input.choose(&[
-        Door::Json,
-        Door::Form,
-        Door::Query,
-        Door::Text,
-        Door::Repeated,
-    ]);
+    let door = input.choose(&[Door::Json, Door::Form, Door::Query, Door::Text]);
     let rules = Rules::choose(&mut input);
     let bytes = input.rest();
     let redactor = &rules.redactor;
@@ -54,15 +44,6 @@ pub fn check(data: &[u8]) {
             let found = linear(text.len(), || redactor.text(ROOT, &text));
             rules.keep(&found, text.len());
             settle(&found, |text| redactor.text(ROOT, text));
-        }
-        Door::Repeated => {
-            let piece = String::from_utf8_lossy(bytes);
-            let text = piece.repeat(LONG_BYTES.checked_div(piece.len()).unwrap_or(0));
-            linear(text.len(), || redactor.text(ROOT, &text));
-            linear(text.len(), || redactor.query(ROOT, &text));
-            linear(text.len(), || redactor.form(ROOT, text.as_bytes()));
-            let string = serde_json::Value::from(text).to_string();
-            linear(string.len(), || redactor.json(ROOT, &string)).expect("a string is JSON");
         }
     }
 }
