@@ -14,6 +14,7 @@ pub mod differences;
 pub mod filter;
 pub mod journal;
 pub mod redactor;
+pub mod repeated;
 pub mod secrets;
 pub mod token;
 

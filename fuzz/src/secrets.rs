@@ -143,6 +143,10 @@ fn field(redactor: &Redactor, mut input: Input<'_>) {
     let query = format!("{before}&{name}={value}&{behind}");
     hides(&redactor.query(ROOT, &query), &query);
     hides(&redactor.form(ROOT, query.as_bytes()), &query);
+    // By how it looks, before another secret in the same pair.
+    let query = format!("{before}&a=ghp_{CANARY}ABCDEFGHIJ0123456789;{name}={value}&{behind}");
+    hides(&redactor.query(ROOT, &query), &query);
+    hides(&redactor.form(ROOT, query.as_bytes()), &query);
 }
 
 /// As a text that is secret by how it looks, in whatever is a string, after so many

@@ -15,7 +15,7 @@ use crate::time::linear;
 const SECRET: [u8; 32] = [7; 32];
 const KEYS_MAX: usize = 32;
 
-/// The only good token; a seed holds it, too, so that others are made from it.
+/// The only good token.
 static GOOD: LazyLock<String> = LazyLock::new(|| {
     let claims = json!({
         "iss": "issuer",

@@ -23,6 +23,7 @@ targets!(
     filter,
     journal,
     redactor,
+    repeated,
     secrets,
     token
 );

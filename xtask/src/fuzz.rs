@@ -9,10 +9,10 @@ use crate::{Result, cache, libpq, root};
 /// What `cargo fuzz` compiles with, so that libFuzzer sees which ways an input takes.
 /// All of it is there in a stable compiler. The sanitizers are not, and would find
 /// nothing, because there is no unsafe code to find it in.
-const INSTRUMENTED: &str = "--cfg fuzzing -Cdebug-assertions=yes -Coverflow-checks=yes \
-    -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+const INSTRUMENTED: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
-    -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares";
+    -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares \
+    --cfg fuzzing -Cdebug-assertions=yes -Coverflow-checks=yes";
 const MANIFEST: [&str; 2] = ["--manifest-path", "fuzz/Cargo.toml"];
 
 /// The longest input, and the longest that one may take.

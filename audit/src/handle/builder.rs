@@ -61,7 +61,7 @@ impl AuditBuilder {
     }
 
     /// How the service knows who makes a request. By default a middleware leaves
-    /// an [`Actor`] in the request's extensions.
+    /// an [`Actor`](crate::Actor) in the request's extensions.
     pub fn authenticate(mut self, authenticate: impl Authenticate) -> Self {
         self.authenticate = Box::new(authenticate);
         self
@@ -172,7 +172,7 @@ impl AuditBuilder {
     /// Postgres need not be there yet, nor its tables: records wait in the
     /// journal until they are. What an earlier process left there is delivered
     /// too, and attempts that it did not live to finish get the outcome
-    /// [`Outcome::Unknown`].
+    /// [`Outcome::Unknown`](crate::Outcome::Unknown).
     ///
     /// # Errors
     ///

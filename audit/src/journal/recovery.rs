@@ -41,6 +41,8 @@ struct Found {
     length: u64,
     /// Where the last whole frame ends.
     end: u64,
+    /// The segment behind this one.
+    next: Option<SegmentId>,
     last_sequence: Option<u64>,
     records: u64,
     intents: HashSet<Uuid>,
@@ -77,7 +79,7 @@ pub(super) fn recover(
         let path = folder.join(name);
         recovery.next_sequence = recovery.next_sequence.max(id + 1);
         if let Some(before) = found.last_mut() {
-            before.compare_with_next(id);
+            before.next.get_or_insert(id);
         }
         match read(files, id, &path, &mut open) {
             Ok(segment) => {
@@ -95,9 +97,11 @@ pub(super) fn recover(
             }
         }
     }
-    // What the last segment ends with was never acknowledged.
-    if let Some(last) = found.last_mut() {
-        last.cut();
+    // Not before all are understood: what another version has written stays whole.
+    for segment in &mut found {
+        if segment.ends_with_a_failed_write() {
+            segment.cut();
+        }
     }
 
     let now = Instant::now();
@@ -135,14 +139,14 @@ pub(super) fn recover(
 }
 
 impl Found {
-    /// Bytes behind the last frame are a write that failed, and no loss, if the
-    /// next segment goes on where this one ends, or before: the frames of such a
+    /// Whether bytes behind the last frame are a write that failed, and no loss. Behind
+    /// the last segment's they are: they were never acknowledged. Elsewhere they are if
+    /// the next segment goes on where this one ends, or before: the frames of such a
     /// write were written again. A segment is called after its first frame, so one
     /// without any lacks at least that.
-    fn compare_with_next(&mut self, next: SegmentId) {
-        if self.last_sequence.map_or(self.id, |last| last + 1) >= next {
-            self.cut();
-        }
+    fn ends_with_a_failed_write(&self) -> bool {
+        let end = self.last_sequence.map_or(self.id, |last| last + 1);
+        self.next.is_none_or(|next| end >= next)
     }
 
     fn cut(&mut self) {
@@ -184,6 +188,7 @@ fn read(
         file: Arc::clone(&file),
         length,
         end: 0,
+        next: None,
         last_sequence: None,
         records: 0,
         intents: HashSet::new(),

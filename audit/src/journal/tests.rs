@@ -369,13 +369,16 @@ fn a_file_that_is_not_called_as_we_call_ours_is_left_alone() {
 fn a_journal_of_a_newer_version_is_left_alone() {
     let disk = FakeDisk::default();
     let mut process = Process::start(&disk);
-    fill(&mut process, 1);
-    let name = disk.names().remove(0);
-    disk.tamper(&name, |bytes| bytes[3] += 1);
+    fill(&mut process, 100);
+    let names = disk.names();
+    disk.tamper(&names[0], |bytes| bytes.extend(b"torn"));
+    disk.tamper(&names[1], |bytes| bytes[3] += 1);
+    let used = disk.used();
     let metrics = Arc::new(Metrics::default());
     let shelf = Shelf::new(Arc::clone(&metrics));
     let error = recover(&disk, Path::new(""), &mut shelf.lock(), &metrics).unwrap_err();
     assert!(matches!(error, OpenError::NewerFormat { .. }), "{error}");
+    assert_eq!(disk.used(), used, "something was cut");
 }
 
 #[test]

@@ -192,6 +192,8 @@ impl<'r> Fields<'r> {
                     report.hidden(&[Step::Member(name)], Rule::Treatment(treatment));
                 }
                 Verdict::Hidden(secret) => {
+                    // A name gives away what stands behind it, and says nothing of what
+                    // stands before it.
                     self.push_pair(secret.before, &mut hidden, report);
                     hidden.push_str(REDACTED);
                     report.hidden(&[Step::Member(secret.name)], Rule::Name);

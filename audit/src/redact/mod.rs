@@ -25,9 +25,9 @@
 //! - **Everything has a bound** ([`Limits`]): depth, strings, names, findings.
 //!   What exceeds one is cut with the marker [`TRUNCATED`], never lost without a
 //!   trace: its size and hash are reported. The text that comes out is at most
-//!   seven times as long as what went in, or thirty times where a type wants short
-//!   values hashed, so a caller that bounds bodies bounds records; the time taken
-//!   is linear in the input.
+//!   seven times as long as what went in and seven bytes, or thirty times where a
+//!   type wants short values hashed, so a caller that bounds bodies bounds records;
+//!   the time taken is linear in the input.
 //! - **What no store could hold is replaced**: U+0000 and lone surrogates become
 //!   U+FFFD. Line breaks and other control characters stay, escaped as JSON
 //!   demands; whoever prints a record must neutralise them for that output.

@@ -393,6 +393,19 @@ fn queries_and_forms_are_hidden_value_by_value() {
 }
 
 #[test]
+fn what_stands_before_a_secret_in_the_pair_of_a_query_is_looked_at_too() {
+    let redactor = Redactor::default();
+    let query = "a=AKIAIOSFODNN7EXAMPLE;password=1&b=%2Fx%3Fpin%3D1;token=2&c=1;pin=3";
+    let found = redactor.query("/q", query);
+    assert_eq!(
+        found.text,
+        "a=[REDACTED]%3Bpassword%3D[REDACTED]&b=%2Fx%3Fpin%3D[REDACTED]%3Btoken%3D[REDACTED]&c=1;pin=[REDACTED]"
+    );
+    let found = redactor.form("", query.as_bytes());
+    assert!(!found.text.contains("AKIA"), "{}", found.text);
+}
+
+#[test]
 fn a_service_adds_rules_and_takes_rules_back() {
     let contents = ContentRules::default()
         .hide_prefix("acme_", 8)

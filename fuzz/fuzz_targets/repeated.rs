@@ -1,0 +1,4 @@
+//! See `audit_fuzz::repeated`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| audit_fuzz::repeated::check(data));
