@@ -36,7 +36,9 @@ use uuid::Uuid;
 use crate::journal::Entry;
 pub(crate) use insert::insert_within;
 use pool::Pool;
-pub(crate) use query::{Filter, Found, Order, Page, Position, StatusMatch, TextMatch};
+pub(crate) use query::{
+    Filter, Found, Order, Page, PayloadMatch, Position, StatusMatch, TextMatch,
+};
 
 pub(crate) use rights::Rights;
 pub(crate) use sqlstate::{Class, Rejection};

@@ -5,7 +5,7 @@ use diesel::BoxableExpression;
 use diesel::dsl::sql;
 use diesel::pg::{Pg, PgConnection, PgRowByRowLoadingMode};
 use diesel::prelude::*;
-use diesel::sql_types::{Bool, Nullable, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use ipnet::IpNet;
 use uuid::Uuid;
 
@@ -33,6 +33,8 @@ pub(crate) struct Filter {
     pub(crate) ips: Vec<IpNet>,
     pub(crate) request_ids: Vec<String>,
     pub(crate) trace_ids: Vec<String>,
+    /// Each a place in the request, of which one list holds the values asked for.
+    pub(crate) payloads: Vec<PayloadMatch>,
     /// Records of this instant and later.
     pub(crate) from: Option<DateTime<Utc>>,
     /// Records before this instant.
@@ -48,6 +50,15 @@ pub(crate) struct Filter {
 pub(crate) enum TextMatch {
     Exactly(String),
     Prefix(String),
+}
+
+/// What stands at one place of the request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PayloadMatch {
+    /// The names of members, and the numbers of items from 0, from the outside in.
+    pub(crate) path: Vec<String>,
+    /// The texts of strings, or numbers as they were written; any of them.
+    pub(crate) values: Vec<String>,
 }
 
 /// A status, or all of a class.
@@ -187,6 +198,9 @@ fn query(filter: &Filter) -> Query<'_> {
     if !filter.trace_ids.is_empty() {
         query = query.filter(column::http_trace_id.eq_any(&filter.trace_ids));
     }
+    for payload in &filter.payloads {
+        query = query.filter(holds(payload));
+    }
     if let Some(from) = filter.from {
         query = query.filter(column::occurred_at.ge(from));
     }
@@ -235,6 +249,18 @@ fn status(wanted: StatusMatch) -> Condition {
 
 fn within(net: IpNet) -> Condition {
     Box::new(column::client_ip.is_contained_by_or_eq(net))
+}
+
+/// The column is `json`, which keeps the text as it came, so numbers are compared as
+/// they were written.
+fn holds(payload: &PayloadMatch) -> Condition {
+    Box::new(
+        sql::<Nullable<Bool>>("request #>> ")
+            .bind::<Array<Text>, _>(payload.path.clone())
+            .sql(" = ANY(")
+            .bind::<Array<Text>, _>(payload.values.clone())
+            .sql(")"),
+    )
 }
 
 /// Compares the whole key at once, which is one range of the index; the same

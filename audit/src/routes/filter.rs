@@ -6,13 +6,13 @@ use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use ipnet::IpNet;
 
 use super::cursor;
-use crate::postgres::{Filter, Order, StatusMatch, TextMatch};
+use crate::postgres::{Filter, Order, PayloadMatch, StatusMatch, TextMatch};
 use crate::problem::{INVALID_PARAMETER, Problem, UNKNOWN_PARAMETER};
 use crate::record::Outcome;
 
 /// All parameters, as a refusal lists them.
 const PARAMETERS: &str = "actor, action, resource_type, resource_id, outcome, status, method, route, ip, \
-                          request_id, trace_id, from, to, order, limit and cursor";
+                          request_id, trace_id, payload.<path>, from, to, order, limit and cursor";
 
 /// How many records a page has, unless it is told.
 const DEFAULT_LIMIT: u16 = 50;
@@ -21,6 +21,11 @@ const MAX_LIMIT: u16 = 1000;
 const MAX_VALUES: usize = 100;
 /// The longest value, in bytes.
 const MAX_VALUE_BYTES: usize = 1024;
+/// Before the path of a place in the request.
+const PAYLOAD: &str = "payload.";
+/// The deepest place, and the longest name on the way: records hold no more.
+const MAX_PATH_STEPS: usize = 32;
+const MAX_STEP_BYTES: usize = 256;
 
 /// Reads a query string; `now` is what relative times refer to.
 pub(crate) fn parse(query: &str, now: DateTime<Utc>) -> Result<Filter, Problem> {
@@ -59,6 +64,17 @@ pub(crate) fn parse(query: &str, now: DateTime<Utc>) -> Result<Filter, Problem> 
             "order" => filter.order = seen.once(&parameter)?.order()?,
             "limit" => filter.limit = seen.once(&parameter)?.limit()?,
             "cursor" => cursor = Some(seen.once(&parameter)?.text()),
+            name if name.starts_with(PAYLOAD) => {
+                let path = parameter.path()?;
+                let payloads = &mut filter.payloads;
+                match payloads.iter_mut().find(|payload| payload.path == path) {
+                    Some(payload) => payload.values.push(parameter.text()),
+                    None => payloads.push(PayloadMatch {
+                        path,
+                        values: vec![parameter.text()],
+                    }),
+                }
+            }
             unknown => {
                 return Err(Problem::new(
                     &UNKNOWN_PARAMETER,
@@ -121,6 +137,24 @@ impl Parameter<'_> {
 
     fn text(&self) -> String {
         self.value.to_owned()
+    }
+
+    /// The steps to a place in the request.
+    fn path(&self) -> Result<Vec<String>, Problem> {
+        let path = self.name.strip_prefix(PAYLOAD).unwrap_or_default();
+        let steps: Vec<String> = path.split('.').map(str::to_owned).collect();
+        let is_step =
+            |step: &String| (1..=MAX_STEP_BYTES).contains(&step.len()) && !step.contains('\0');
+        if steps.len() > MAX_PATH_STEPS || !steps.iter().all(is_step) {
+            return Err(Problem::new(
+                &INVALID_PARAMETER,
+                format!(
+                    "Behind `payload.` stands a place in the request, such as `payload.attributes.colour=red`: \
+                     1 to {MAX_PATH_STEPS} names of 1 to {MAX_STEP_BYTES} bytes, with dots between them."
+                ),
+            ));
+        }
+        Ok(steps)
     }
 
     fn text_match(&self) -> TextMatch {
@@ -254,6 +288,27 @@ mod tests {
                 ..Filter::default()
             }
         );
+    }
+
+    #[test]
+    fn places_in_the_payload_are_named_by_paths_and_may_have_several_values() {
+        let filter = parse("payload.a.0.b=1&payload.c=x&payload.a.0.b=2", now()).unwrap();
+        let place = |path: &[&str], values: &[&str]| PayloadMatch {
+            path: path.iter().map(|step| (*step).to_owned()).collect(),
+            values: values.iter().map(|value| (*value).to_owned()).collect(),
+        };
+        assert_eq!(
+            filter.payloads,
+            [place(&["a", "0", "b"], &["1", "2"]), place(&["c"], &["x"])]
+        );
+        for query in ["payload.=1", "payload.a..b=1", "payload.%00=1"] {
+            assert_eq!(code(query), "invalid_parameter", "{query}");
+        }
+        assert_eq!(
+            code(&format!("payload.{}a=1", "a.".repeat(32))),
+            "invalid_parameter"
+        );
+        assert_eq!(code("payload=1"), "unknown_parameter");
     }
 
     #[test]

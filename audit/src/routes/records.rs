@@ -21,6 +21,11 @@ use crate::problem::{Problem, RECORD_NOT_FOUND};
 /// Find records, a page at a time, newest first unless told otherwise.
 ///
 /// Each parameter may repeat, meaning *or*; different parameters mean *and*.
+///
+/// Besides those listed, `payload.<path>=value` finds records by what stands at a place in
+/// their request, such as `payload.attributes.colour=red`: names of members and numbers of
+/// items, from 0, with dots between them. It reads every record that the other parameters
+/// let through, so name a time as well.
 #[cfg_attr(feature = "openapi", utoipa::path(
     get,
     path = "/audit/records",

@@ -6,6 +6,33 @@ use std::time::{Duration, Instant};
 use crate::harness::{Answer, TestService, assert_problem};
 
 #[actix_web::test]
+async fn records_are_found_by_what_stands_at_a_place_in_their_request() {
+    let service = TestService::start().await;
+    for (colour, price) in [("red", 1.5), ("green", 2.0), ("blue", 1.5)] {
+        let attributes = json!({ "colour": colour, "sizes": [{ "cm": 7 }] });
+        let item = json!({ "name": "Kettle", "price": price, "attributes": attributes });
+        service.create(&item).await;
+    }
+    service.records("action=create_item", 3).await;
+    for (query, expected) in [
+        ("payload.attributes.colour=red", 1),
+        (
+            "payload.attributes.colour=red&payload.attributes.colour=blue",
+            2,
+        ),
+        ("payload.attributes.colour=red&payload.price=2.0", 0),
+        ("payload.price=1.5", 2),
+        ("payload.attributes.sizes.0.cm=7&actor=alice", 3),
+        ("payload.attributes.sizes.1.cm=7", 0),
+        ("payload.name=Ket", 0),
+        ("payload.name=Kettle' OR ''='", 0),
+    ] {
+        let found = service.records(query, expected).await;
+        assert_eq!(found.len(), expected, "{query}");
+    }
+}
+
+#[actix_web::test]
 async fn an_admin_finds_a_creation_by_actor_action_and_date_without_its_secrets() {
     let service = TestService::start().await;
     let item = json!({

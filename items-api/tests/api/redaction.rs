@@ -119,6 +119,13 @@ async fn the_service_hides_hashes_and_shows_as_it_is_configured() {
             },
         })
     );
+    let found = service
+        .records(&format!("payload.attributes.email={}", hash.trim()), 1)
+        .await;
+    assert_eq!(
+        found[0]["id"], record["id"],
+        "a known value is found by its hash"
+    );
     assert_eq!(
         record["redacted"],
         json!([
