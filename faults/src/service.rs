@@ -56,6 +56,9 @@ impl Service {
             .current_dir(&self.data_dir)
             .env("ITEMS_API_DATA_DIR", &self.data_dir)
             .env("ITEMS_API_LOG", "info,actix_server=warn")
+            // Some of the load is refused on purpose, and all of it is to be recorded.
+            .env("ITEMS_API_AUDIT_REFUSALS", "0")
+            .env("ITEMS_API_AUDIT_UNKNOWN_REFUSALS", "0")
             .envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
