@@ -78,6 +78,7 @@ pub fn parse_filter(query: &str, now: DateTime<Utc>) -> Result<Asked, Problem> {
         ips,
         request_ids,
         trace_ids,
+        payloads,
         from,
         to,
         order: _,
@@ -97,7 +98,12 @@ pub fn parse_filter(query: &str, now: DateTime<Utc>) -> Result<Asked, Problem> {
         trace_ids,
     ];
     Ok(Asked {
-        texts: texts.into_iter().flatten().chain(actions).collect(),
+        texts: texts
+            .into_iter()
+            .flatten()
+            .chain(actions)
+            .chain(payloads.into_iter().flat_map(|payload| payload.values))
+            .collect(),
         others: outcomes.len() + ips.len(),
         is_reversed: from.zip(to).is_some_and(|(from, to)| from > to),
         instants: [from, to, after.map(|position| position.occurred_at)]
