@@ -286,7 +286,10 @@ impl Markers {
                 tokens_read_to = run(string, found.start(), is_in_token);
             }
             if let Some(secret) = candidate.judge(*rule, names) {
-                at = at.max(secret.range.end);
+                // Before a password stands a user, who may be a secret as well.
+                if !matches!(rule, Rule::Url | Rule::Option) {
+                    at = at.max(secret.range.end);
+                }
                 secrets.push(secret);
             }
         }

@@ -80,6 +80,18 @@ fn credentials_are_hidden_and_what_they_belong_to_is_shown() {
     for (text, expected) in [
         ("Bearer abc123def456", "Bearer [REDACTED]"),
         (
+            "curl -u AKIAIOSFODNN7EXAMPLE:hunter2 x",
+            "curl -u [REDACTED]:[REDACTED] x",
+        ),
+        (
+            "https://AKIAIOSFODNN7EXAMPLE:hunter2@h/",
+            "https://[REDACTED]:[REDACTED]@h/",
+        ),
+        (
+            "mysql --user \\\"p --password hunter2 db; a: b",
+            "mysql --user \\\"p --password [REDACTED] db; a:[REDACTED]",
+        ),
+        (
             "sent authorization: Digest a, b and that was it\nok",
             "sent authorization: [REDACTED]\nok",
         ),
