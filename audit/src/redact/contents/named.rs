@@ -55,7 +55,8 @@ pub(super) fn find(string: &str, names: &NameRules, secrets: &mut Vec<Secret>) {
         }
         if is_named || is_second_half {
             if let Some(value) = name.value(string, at, is_second_half) {
-                read_to = value.end;
+                // What was taken for a value may end as a name does, with one behind it.
+                read_to = value.end.saturating_sub(1);
                 secrets.push(Secret::new(value, Content::NamedValue));
             }
         } else if siblings::is_naming(name.text)
