@@ -205,7 +205,7 @@ impl<'s> Name<'s> {
             // A comparison, the padding of base64, or a path of Rust.
             _ if rest.starts_with(['=', ':']) && spaces == 0 => return None,
             _ if is_colon && self.is_header() => to_line_end(start),
-            Place::First if is_colon && !rest.starts_with(['"', '\'', '\\']) => to_line_end(start),
+            Place::First if is_colon && quoted(string, start).is_none() => to_line_end(start),
             Place::Within if is_colon && !is_second_half => {
                 let value = word(string, start)?;
                 let is_word = string.get(value.clone()).is_some_and(|word| {

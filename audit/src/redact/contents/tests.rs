@@ -80,6 +80,10 @@ fn credentials_are_hidden_and_what_they_belong_to_is_shown() {
     for (text, expected) in [
         ("Bearer abc123def456", "Bearer [REDACTED]"),
         (
+            "Password: \\correct \"horse\" battery\nok",
+            "Password: [REDACTED]\nok",
+        ),
+        (
             "\"secret\":\nX-Api-Key: hunter2\nok",
             "\"secret\":\n[REDACTED] [REDACTED]\nok",
         ),
