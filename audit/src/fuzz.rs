@@ -9,7 +9,7 @@ use actix_web::HttpRequest;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::capture::client_address::ClientAddress;
+use crate::client_address::ClientAddress;
 pub use crate::journal::fuzz::{FrameKind, Journal, encode_frame};
 use crate::postgres::{Filter, Order, Position, StatusMatch, TextMatch};
 use crate::problem::Problem;

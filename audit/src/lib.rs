@@ -63,6 +63,7 @@ mod authenticate;
 #[doc(hidden)]
 #[allow(missing_debug_implementations, reason = "only benchmarks see it")]
 pub mod bench;
+mod client_address;
 #[cfg(feature = "fuzz")]
 #[doc(hidden)]
 #[allow(missing_debug_implementations, reason = "only fuzz targets see it")]
@@ -88,9 +89,10 @@ pub use audit_macros::{Auditable, audited};
 pub use auditable::{Auditable, Classified};
 pub use authenticate::{Authenticate, FromExtensions};
 pub use capture::{
-    Answer, Argument, AuditScope, ForwardedHeader, Part, RequestId, Task, TaskError,
-    TransactionError, TrustedProxies, Untyped, request_id,
+    Answer, Argument, AuditScope, Part, RequestId, Task, TaskError, TransactionError, Untyped,
+    request_id,
 };
+pub use client_address::{ForwardedHeader, TrustedProxies};
 pub use handle::{Audit, AuditBuilder};
 pub use ipnet::IpNet;
 pub use journal::{Durability, OpenError};

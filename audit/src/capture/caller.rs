@@ -5,8 +5,8 @@ use std::thread;
 
 use actix_web::HttpRequest;
 
-use super::client_address::ClientAddress;
 use super::identity::identify;
+use crate::client_address::ClientAddress;
 use crate::handle::Audit;
 use crate::problem::{Problem, TOO_MANY_REFUSALS};
 use crate::record::Actor;

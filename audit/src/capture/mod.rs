@@ -34,7 +34,6 @@ mod attempt;
 mod body;
 mod call;
 mod caller;
-pub(crate) mod client_address;
 mod findings;
 mod identity;
 mod known;
@@ -53,7 +52,6 @@ pub use argument::{
     AnswerProbe, ArgumentProbe, Reads, Silent, answers_classified, reads_classified,
 };
 pub use call::{Call, Types};
-pub use client_address::{ForwardedHeader, TrustedProxies};
 pub(crate) use identity::from_app;
 pub use request_id::RequestId;
 pub use scope::{AuditScope, say_resource_id};

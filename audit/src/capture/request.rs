@@ -4,10 +4,10 @@ use actix_web::HttpRequest;
 use actix_web::http::header::USER_AGENT;
 
 use super::argument::{Part, Reads, shapes};
-use super::client_address::ClientAddress;
 use super::findings::Findings;
 use super::pattern::{Piece, pieces};
 use super::request_id::{RequestId, trace_id};
+use crate::client_address::ClientAddress;
 use crate::record::{Client, Http};
 use crate::redact::{REDACTED, Redactor};
 

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{Audit, Shared, own_records};
 use crate::authenticate::{Authenticate, FromExtensions};
-use crate::capture::TrustedProxies;
+use crate::client_address::TrustedProxies;
 use crate::clock::Clock;
 use crate::gap::Gaps;
 use crate::journal::{Durability, Journal, JournalSettings, OpenError};

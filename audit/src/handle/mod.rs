@@ -17,7 +17,7 @@ use prometheus_client::registry::Registry;
 use uuid::Uuid;
 
 use crate::authenticate::Authenticate;
-use crate::capture::TrustedProxies;
+use crate::client_address::TrustedProxies;
 use crate::clock::Clock;
 use crate::gap::Gaps;
 use crate::journal::{Durability, Journal, JournalSettings, PAYLOAD_BYTES_MAX, Permit, Refusal};

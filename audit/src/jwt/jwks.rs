@@ -14,8 +14,8 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::NAME_BYTES_MAX;
-use super::key::Key;
-use super::key_set::{KEYS_MAX, KeySet};
+use super::key::{KEYS_MAX, Key};
+use super::key_set::KeySet;
 
 /// The longest document that is read, in bytes.
 pub const JWKS_BYTES_MAX: usize = 256 * 1024;

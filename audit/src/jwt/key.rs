@@ -8,6 +8,10 @@ use aws_lc_rs::signature::{
 };
 use jsonwebtoken::{Algorithm, DecodingKey, DecodingKeyKind};
 
+/// The most keys of a set. A token without an id of its key is tried with all of
+/// its algorithm, so this bounds what a forged one costs.
+pub(super) const KEYS_MAX: usize = 32;
+
 /// The shortest HS256 secret: as long as its hash (RFC 7518, section 3.2).
 const SECRET_BYTES_MIN: usize = 32;
 /// The shortest RSA modulus (RFC 7518, section 3.3), and the longest: the time to
@@ -32,7 +36,7 @@ pub enum KeyError {
     #[error("{0:?} is not accepted: use RS256, ES256 or EdDSA")]
     NotAccepted(Algorithm),
     /// There is no key at all, or more than anybody needs.
-    #[error("{0} keys were found: give 1 to {max}", max = super::key_set::KEYS_MAX)]
+    #[error("{0} keys were found: give 1 to {max}", max = KEYS_MAX)]
     Count(usize),
 }
 

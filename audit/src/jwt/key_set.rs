@@ -5,11 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use jsonwebtoken::Algorithm;
 
-use super::key::{Key, KeyError};
-
-/// The most keys of a set. A token without an id of its key is tried with all of
-/// its algorithm, so this bounds what a forged one costs.
-pub(super) const KEYS_MAX: usize = 32;
+use super::key::{KEYS_MAX, Key, KeyError};
 
 /// Where a block of PEM begins (RFC 7468, section 3).
 const PEM_BEGIN: &str = "-----BEGIN ";

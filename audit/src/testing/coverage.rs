@@ -17,7 +17,7 @@ use actix_web::introspection::{GuardDetailReport, GuardReport, IntrospectionNode
 use actix_web::test::TestRequest;
 
 use super::Recorder;
-use super::routes::tree;
+use super::routes::{tree, without_slash};
 use crate::capture::pattern::{Piece, pieces};
 use crate::capture::survey::Surveyed;
 use crate::handle::Audit;
@@ -447,13 +447,6 @@ impl fmt::Display for Found {
             writeln!(formatter, "- {fault}")?;
         }
         write!(formatter, "{} routes are audited", self.audited.len())
-    }
-}
-
-pub(super) fn without_slash(path: &str) -> &str {
-    match path.trim_end_matches('/') {
-        "" => "/",
-        path => path,
     }
 }
 

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::authenticate::{Authenticate, FromExtensions};
-use crate::capture::TrustedProxies;
+use crate::client_address::TrustedProxies;
 use crate::clock::Clock;
 use crate::handle::{Audit, InMemorySettings};
 use crate::journal::memory::Memory;

@@ -8,8 +8,6 @@ use actix_web::introspection::{IntrospectionNode, IntrospectionTree, ResourceTyp
 use actix_web::test::TestRequest;
 use actix_web::web::Data;
 
-use super::coverage::without_slash;
-
 /// The methods and patterns of an app that was made by `init_service`, without slashes
 /// at their ends: `GET /items/{id}`. A resource that takes every method is told with
 /// `*`.
@@ -64,5 +62,12 @@ fn collect(node: &IntrospectionNode, routes: &mut BTreeSet<String>) {
     }
     for child in &node.children {
         collect(child, routes);
+    }
+}
+
+pub(super) fn without_slash(path: &str) -> &str {
+    match path.trim_end_matches('/') {
+        "" => "/",
+        path => path,
     }
 }
