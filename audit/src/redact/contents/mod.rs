@@ -297,10 +297,13 @@ fn replaced(string: &str, mut secrets: Vec<Secret>) -> Option<Cleaned> {
     let mut text = String::with_capacity(string.len());
     let mut rules = Vec::new();
     let mut at = 0;
+    let mut is_behind_a_mark = false;
     for Secret { range, rule } in secrets {
-        if range.start >= at {
+        // What overlaps or touches is one secret to whoever looks again.
+        if range.start > at || !is_behind_a_mark {
             text.push_str(string.get(at..range.start).unwrap_or_default());
             text.push_str(REDACTED);
+            is_behind_a_mark = true;
         }
         at = at.max(range.end);
         if !rules.contains(&rule) {

@@ -96,6 +96,10 @@ fn credentials_are_hidden_and_what_they_belong_to_is_shown() {
             "https://[REDACTED]:[REDACTED]@h/",
         ),
         (
+            "mysql --user \\\"p --password hunter2 token=x: b",
+            "mysql --user \\\"p --password [REDACTED] token=[REDACTED]",
+        ),
+        (
             "mysql --user \\\"p --password hunter2 db; a: b",
             "mysql --user \\\"p --password [REDACTED] db; a:[REDACTED]",
         ),
