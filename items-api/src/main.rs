@@ -153,7 +153,10 @@ fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error>> {
             explain,
             hash,
         } => {
-            serve::prepare_data_dir(&config.data_dir)?;
+            if hash || !config.redaction.hash.is_empty() {
+                // The keys lie there.
+                serve::prepare_data_dir(&config.data_dir)?;
+            }
             if hash {
                 redact::hash(&config.redaction)
             } else {

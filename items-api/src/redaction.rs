@@ -29,8 +29,22 @@ pub enum RedactionError {
     NoKey(String),
 }
 
-/// The rules as they are configured, with each of the keys of hashes. The first one is
-/// in use; the others are older and only good for finding what was hashed with them.
+/// The rules in use. Where no name is hashed there is no need for a key, and none is
+/// made.
+///
+/// # Errors
+///
+/// When the keys of hashes cannot be read, made or used.
+pub fn redactor(config: &RedactionConfig) -> Result<Redactor, RedactionError> {
+    if config.hash.is_empty() {
+        return Ok(redactor_without_key(config));
+    }
+    let first = redactors(config)?.into_iter().next();
+    first.ok_or_else(|| RedactionError::NoKey(config.hash_keys.display().to_string()))
+}
+
+/// The same with each of the keys of hashes. The first one is in use; the others are
+/// older and only good for finding what was hashed with them.
 ///
 /// # Errors
 ///
@@ -42,16 +56,6 @@ pub fn redactors(config: &RedactionConfig) -> Result<Vec<Redactor>, RedactionErr
         .into_iter()
         .map(|key| redactor.clone().with_hash_key(key))
         .collect())
-}
-
-/// The rules in use.
-///
-/// # Errors
-///
-/// When the keys of hashes cannot be read, made or used.
-pub fn redactor(config: &RedactionConfig) -> Result<Redactor, RedactionError> {
-    let first = redactors(config)?.into_iter().next();
-    first.ok_or_else(|| RedactionError::NoKey(config.hash_keys.display().to_string()))
 }
 
 fn redactor_without_key(config: &RedactionConfig) -> Redactor {

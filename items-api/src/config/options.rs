@@ -174,7 +174,7 @@ pub struct Options {
     )]
     pub redact_without: Option<Vec<Content>>,
     /// File with the keys of hashes, one a line: the first one hashes, the others are
-    /// older [default: hash-keys, in the data folder, made if there is none]
+    /// older [default: hash-keys, in the data folder, made when it is needed]
     #[arg(
         long,
         env = "ITEMS_API_REDACT_HASH_KEYS",

@@ -53,6 +53,13 @@ fn the_command_shows_what_is_hidden_and_by_which_rule() {
     );
     let query = redact(data_dir.path(), &["--as", "query"], "a=1&pin=2\n");
     assert_eq!(query, "a=1&pin=[REDACTED]\n");
+    let empty = tempfile::tempdir().unwrap();
+    redact(empty.path(), &[], "{}");
+    assert_eq!(
+        std::fs::read_dir(empty.path()).unwrap().count(),
+        0,
+        "looking leaves nothing behind"
+    );
     let nothing = redact(data_dir.path(), &["--as", "text", "--explain"], "a kettle");
     assert_eq!(nothing, "a kettle\n\nnothing is hidden\n");
 }
