@@ -195,7 +195,9 @@ impl<'r> Fields<'r> {
                     // A name gives away what stands behind it, and says nothing of what
                     // stands before it.
                     self.push_pair(secret.before, &mut hidden, report);
-                    hidden.push_str(REDACTED);
+                    if !hidden.ends_with(REDACTED) {
+                        hidden.push_str(REDACTED);
+                    }
                     report.hidden(&[Step::Member(secret.name)], Rule::Name);
                 }
             }

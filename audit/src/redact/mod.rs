@@ -526,14 +526,19 @@ fn shorten<'s>(
 /// As many whole characters as fit into `bytes`, unless all of them do, or the text was
 /// cut before.
 fn beginning(text: &str, bytes: usize) -> Option<&str> {
-    let was_cut = text
-        .strip_suffix(TRUNCATED)
-        .and_then(|text| text.strip_suffix(ELLIPSIS))
-        .is_some_and(|beginning| beginning.len() <= bytes);
+    let left = without_mark(text).len();
+    let was_cut = left < text.len() && left <= bytes;
     if text.len() <= bytes || was_cut {
         return None;
     }
     (0..=bytes).rev().find_map(|end| text.get(..end))
+}
+
+/// What is left of a text that was cut; another one as it is.
+fn without_mark(text: &str) -> &str {
+    text.strip_suffix(TRUNCATED)
+        .and_then(|text| text.strip_suffix(ELLIPSIS))
+        .unwrap_or(text)
 }
 
 fn marked_as_cut(beginning: &str) -> String {

@@ -21,6 +21,7 @@
 use std::collections::HashMap;
 
 use super::shape::Treatment;
+use super::without_mark;
 
 /// Which names are names of secrets: a list that fits most services, and what a
 /// service adds to it or takes from it.
@@ -92,7 +93,8 @@ impl NameRules {
 
     /// How values of this name are treated.
     pub(super) fn treatment(&self, name: &str, folded: &mut Folded) -> Option<Treatment> {
-        folded.read(name);
+        // The letters of the mark are not the name's.
+        folded.read(without_mark(name));
         match self.own.get(&folded.letters) {
             Some(treatment) => *treatment,
             None => folded.is_secret().then_some(Treatment::Secret),

@@ -18,7 +18,7 @@ use std::ops::Range;
 
 use super::super::names::{Folded, NameRules};
 use super::super::siblings;
-use super::super::{ELLIPSIS, REDACTED, TRUNCATED, beginning};
+use super::super::{REDACTED, beginning, without_mark};
 use super::{Content, Secret, is_url_safe};
 
 /// How far back a name is read.
@@ -206,23 +206,37 @@ impl<'s> Name<'s> {
             _ if rest.starts_with(['=', ':']) && spaces == 0 => return None,
             _ if is_colon && self.is_header() => to_line_end(start),
             Place::First if is_colon && quoted(string, start).is_none() => to_line_end(start),
-            Place::Within if is_colon && !is_second_half => {
-                let value = word(string, start)?;
-                let is_word = string.get(value.clone()).is_some_and(|word| {
-                    let is_no_letter = |byte: u8| byte.is_ascii_digit() || b"\"'".contains(&byte);
-                    !word.bytes().any(is_no_letter)
-                });
-                if is_word && !rest.starts_with(['"', '\'']) {
-                    return None;
-                }
-                value
-            }
+            Place::Within if is_colon && !is_second_half && is_plain_word(rest) => return None,
             _ => word(string, start)?,
         };
         let shown = string.get(value.clone())?;
         let is_shown = !shown.trim().is_empty() && !is_hidden_already(shown);
         is_shown.then_some(value)
     }
+}
+
+/// Whether a word of prose begins here: short, and without digits and quotes. No more is
+/// read than it takes to tell, because this is asked behind each colon.
+fn is_plain_word(rest: &str) -> bool {
+    let bytes = rest.as_bytes();
+    let is_quote = |at: usize| matches!(bytes.get(at), Some(b'"' | b'\''));
+    let beginning = bytes.iter().take(NAME_BYTES + 1);
+    let length = beginning.take_while(|byte| !ends_word(**byte)).count();
+    let word = rest.get(..length).unwrap_or_default();
+    length <= NAME_BYTES
+        && !is_quote(backslashes(bytes.iter()))
+        && !(is_quote(length) && is_wrapper(word.trim_end_matches('\\')))
+        && !word.bytes().any(|byte| byte.is_ascii_digit())
+}
+
+/// Whether the quotes that follow belong to this word, as in `Some("x")` and `b'x'`.
+fn is_wrapper(word: &str) -> bool {
+    word.ends_with('(') || matches!(word, "b" | "f" | "r" | "u" | "N")
+}
+
+/// Whether no word goes on here that is not in quotes.
+fn ends_word(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || b"&;,\"'<>)}".contains(&byte)
 }
 
 /// How long the text is that follows a tag.
@@ -251,13 +265,10 @@ pub(super) fn word(string: &str, start: usize) -> Option<Range<usize>> {
         return Some(inside);
     }
     let rest = string.get(start..)?;
-    let length = rest
-        .bytes()
-        .position(|byte| byte.is_ascii_whitespace() || b"&;,\"'<>)}".contains(&byte));
+    let length = rest.bytes().position(ends_word);
     let end = start + length.unwrap_or(rest.len());
     let word = string.get(start..end)?.trim_end_matches('\\');
-    let is_wrapper = word.ends_with('(') || matches!(word, "b" | "f" | "r" | "u" | "N");
-    let inside = is_wrapper
+    let inside = is_wrapper(word)
         .then(|| quoted(string, start + word.len()))
         .flatten();
     Some(start..inside.map_or(end, |inside| inside.end))
@@ -298,9 +309,6 @@ fn is_in_name(byte: u8) -> bool {
 
 /// Whether this is what an earlier look at the same text has left, cut or whole.
 pub(super) fn is_hidden_already(shown: &str) -> bool {
-    let is_mark_cut = || {
-        let beginning = shown.strip_suffix(TRUNCATED)?.strip_suffix(ELLIPSIS)?;
-        Some(REDACTED.starts_with(beginning))
-    };
-    shown == REDACTED || is_mark_cut().unwrap_or_default()
+    let beginning = without_mark(shown);
+    shown == REDACTED || beginning.len() < shown.len() && REDACTED.starts_with(beginning)
 }
