@@ -223,10 +223,12 @@ fn is_plain_word(rest: &str) -> bool {
     let beginning = bytes.iter().take(NAME_BYTES + 1);
     let length = beginning.take_while(|byte| !ends_word(**byte)).count();
     let word = rest.get(..length).unwrap_or_default();
-    length <= NAME_BYTES
-        && !is_quote(backslashes(bytes.iter()))
-        && !(is_quote(length) && is_wrapper(word.trim_end_matches('\\')))
-        && !word.bytes().any(|byte| byte.is_ascii_digit())
+    let begins_quoted = is_quote(backslashes(bytes.iter()));
+    let is_wrapped = is_quote(length) && is_wrapper(word.trim_end_matches('\\'));
+    if begins_quoted || is_wrapped {
+        return false;
+    }
+    length <= NAME_BYTES && !word.bytes().any(|byte| byte.is_ascii_digit())
 }
 
 /// Whether the quotes that follow belong to this word, as in `Some("x")` and `b'x'`.
