@@ -84,7 +84,9 @@ fn ask(header: Vec<u8>) {
                 assert_eq!(problem.kind().status().as_u16(), 401);
                 let said = problem.to_string();
                 let mut refusals = REFUSALS.lock().expect("nobody panics with it");
-                let first = refusals.entry(problem.kind().code()).or_insert(said.clone());
+                let first = refusals
+                    .entry(problem.kind().code())
+                    .or_insert(said.clone());
                 assert!(*first == said, "a refusal depends on the token: {said}");
             }
         }
