@@ -11,9 +11,9 @@ use uuid::Uuid;
 
 use crate::client_address::ClientAddress;
 pub use crate::journal::fuzz::{FrameKind, Journal, encode_frame};
-use crate::postgres::{Filter, Order, Position, StatusMatch, TextMatch};
+use crate::postgres::{Filter, Order, PageRequest, Position, StatusMatch, TextMatch};
 use crate::problem::Problem;
-use crate::routes::{cursor, filter};
+use crate::routes::{cursor, records};
 use crate::{OpenError, TrustedProxies};
 
 /// The key of a record, and whether the oldest comes first.
@@ -66,6 +66,12 @@ pub struct Asked {
 ///
 /// What the client is told.
 pub fn parse_filter(query: &str, now: DateTime<Utc>) -> Result<Asked, Problem> {
+    let PageRequest {
+        filter,
+        after,
+        limit,
+        order: _,
+    } = records::page_request(query, now)?;
     let Filter {
         actors,
         actions,
@@ -78,13 +84,11 @@ pub fn parse_filter(query: &str, now: DateTime<Utc>) -> Result<Asked, Problem> {
         ips,
         request_ids,
         trace_ids,
+        words,
         payloads,
         from,
         to,
-        order: _,
-        after,
-        limit,
-    } = filter::parse(query, now)?;
+    } = filter;
     let actions = actions.into_iter().map(|action| match action {
         TextMatch::Exactly(text) | TextMatch::Prefix(text) => text,
     });
@@ -96,6 +100,7 @@ pub fn parse_filter(query: &str, now: DateTime<Utc>) -> Result<Asked, Problem> {
         routes,
         request_ids,
         trace_ids,
+        words,
     ];
     Ok(Asked {
         texts: texts

@@ -81,6 +81,7 @@ mod own_record;
 pub mod printable;
 pub mod problem;
 pub mod strict;
+mod tail;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod throttle;

@@ -48,7 +48,10 @@ impl OwnRecord {
         instance: &str,
         seq: i64,
     ) -> Record {
-        let id = self.actor.id.map(|id| redactor.text("/actor/id", &id));
+        let id = self
+            .actor
+            .id
+            .map(|id| redactor.identifier("/actor/id", &id));
         let id = id.unwrap_or_default();
         Record {
             id: id_at(self.occurred_at),

@@ -187,6 +187,19 @@ impl Problem {
         self
     }
 
+    /// The problem as it is sent.
+    #[must_use]
+    pub fn document(&self) -> Document<'_> {
+        Document {
+            kind: format!("urn:problem-type:{}", self.kind.code),
+            title: self.kind.title,
+            status: self.kind.status().as_u16(),
+            code: self.kind.code,
+            detail: &self.detail,
+            errors: &self.errors,
+        }
+    }
+
     /// What kind of problem it is.
     #[must_use]
     pub fn kind(&self) -> &'static Kind {
@@ -269,14 +282,7 @@ impl ResponseError for Problem {
         }
         let mut response = response
             .insert_header((CONTENT_TYPE, "application/problem+json"))
-            .json(Document {
-                kind: format!("urn:problem-type:{}", self.kind.code),
-                title: self.kind.title,
-                status: status.as_u16(),
-                code: self.kind.code,
-                detail: &self.detail,
-                errors: &self.errors,
-            });
+            .json(self.document());
         response.extensions_mut().insert(Reason(self.kind.code));
         response
     }

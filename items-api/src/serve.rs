@@ -218,9 +218,11 @@ impl Service {
         hurry: impl Future<Output = ()>,
     ) -> Result<(), ServeError> {
         let handle = self.server.handle();
+        let streams = self.audit.clone();
         actix_web::rt::spawn(async move {
             stop.await;
             tracing::info!("stopping: requests under way may finish");
+            streams.end_streams();
             handle.stop(true).await;
         });
         let audit = self.audit.clone();

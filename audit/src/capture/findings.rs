@@ -88,8 +88,9 @@ impl Findings {
 
     /// An actor's strings come from outside, through a token or a gateway.
     pub(super) fn actor(&mut self, redactor: &Redactor, actor: &Actor) -> Actor {
-        let mut bounded =
-            |name: &str, text: &String| self.text(redactor.text(&format!("/actor/{name}"), text));
+        let mut bounded = |name: &str, text: &String| {
+            self.text(redactor.identifier(&format!("/actor/{name}"), text))
+        };
         Actor {
             kind: actor.kind,
             id: actor.id.as_ref().map(|id| bounded("id", id)),

@@ -184,7 +184,7 @@ impl Known {
         let resource_id = said
             .resource_id
             .as_ref()
-            .map(|id| findings.text(redactor.text("/resource/id", id)));
+            .map(|id| findings.text(redactor.identifier("/resource/id", id)));
         let actor = match &state.actor {
             Some(actor) => findings.actor(redactor, actor),
             None => Actor::anonymous(),

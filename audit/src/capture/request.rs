@@ -48,7 +48,7 @@ impl RequestPart {
         let head = request.head();
         let route = request.match_pattern();
 
-        let method = findings.text(redactor.text("/http/method", head.method.as_str()));
+        let method = findings.text(redactor.identifier("/http/method", head.method.as_str()));
         let path = if skips(Part::Path) {
             findings.redacted.push("/http/path".to_owned());
             // The pattern says where it went, without what was in its place.

@@ -19,6 +19,7 @@ use crate::log_gate::LogGate;
 use crate::metrics::Metrics;
 use crate::postgres::{Store, StoreSettings};
 use crate::redact::Redactor;
+use crate::tail::Tail;
 use crate::throttle::{Allowance, Throttle, ThrottleSettings};
 use crate::writer;
 
@@ -220,6 +221,7 @@ impl AuditBuilder {
             durability: self.durability,
             clock,
             journal,
+            tail: Some(Tail::new(store.clone())),
             store: Some(store),
             gaps: Gaps::default(),
             lifecycle: Some(Lifecycle::begin(self.journal.folder)),
@@ -273,6 +275,7 @@ impl Audit {
                 clock: settings.clock,
                 journal,
                 store: None,
+                tail: None,
                 gaps: Gaps::default(),
                 lifecycle: None,
                 metrics,

@@ -28,6 +28,7 @@ use crate::postgres::{QueryError, Store, StoreSettings};
 use crate::problem::Problem;
 use crate::record::{Actor, JsonText, Outcome, Record, Truncated};
 use crate::redact::Redactor;
+use crate::tail::Tail;
 use crate::throttle::{Throttle, When};
 
 /// The audit trail of one service: what `#[audited]` records through.
@@ -68,6 +69,8 @@ struct Shared {
     journal: Journal,
     /// There is none behind a recorder.
     store: Option<Store>,
+    /// What follows the store.
+    tail: Option<Arc<Tail>>,
     gaps: Gaps,
     /// A recorder neither starts nor stops.
     lifecycle: Option<Lifecycle>,
@@ -106,6 +109,15 @@ impl Audit {
         self.shared.tell_what_waits(When::AtOnce);
         self.shared.record_stop(deadline);
         self.shared.journal.drain(deadline)
+    }
+
+    /// Ends the streams of `/audit/stream`, which would otherwise go on for minutes: call
+    /// it before the server is told to stop in order, because that waits for them. Clients
+    /// connect again by themselves, to whoever then serves.
+    pub fn end_streams(&self) {
+        if let Some(tail) = &self.shared.tail {
+            tail.end();
+        }
     }
 
     /// Tells what the trail has to tell of itself, lets every record that was handed
@@ -165,6 +177,11 @@ impl Audit {
     /// Where queries are answered.
     pub(crate) fn store(&self) -> Result<&Store, QueryError> {
         self.shared.store.as_ref().ok_or(QueryError::Unavailable)
+    }
+
+    /// How the store can be followed.
+    pub(crate) fn tail(&self) -> Option<&Arc<Tail>> {
+        self.shared.tail.as_ref()
     }
 
     pub(crate) fn has_store(&self) -> bool {

@@ -5,8 +5,10 @@
 //! writer's connections may insert and nothing else, and the reader's may read
 //! and not for ever.
 
+mod commit_order;
 mod connect;
 mod dead_letters;
+mod filter;
 mod insert;
 mod json;
 mod migrations;
@@ -21,6 +23,7 @@ mod row;
 )]
 mod schema;
 mod sqlstate;
+mod stats;
 #[cfg(test)]
 mod tests;
 
@@ -34,14 +37,15 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use uuid::Uuid;
 
 use crate::journal::Entry;
+pub(crate) use commit_order::{CommitPosition, Committed};
+pub(crate) use filter::{Filter, PayloadMatch, StatusMatch, TextMatch};
 pub(crate) use insert::insert_within;
 use pool::Pool;
-pub(crate) use query::{
-    Filter, Found, Order, Page, PayloadMatch, Position, StatusMatch, TextMatch,
-};
+pub(crate) use query::{Found, Order, Page, PageRequest, Position};
 
 pub(crate) use rights::Rights;
 pub(crate) use sqlstate::{Class, Rejection};
+pub(crate) use stats::{Bucket, Dimension, Stats, StatsRequest};
 
 pub use connect::ConnectionManager;
 pub use dead_letters::{DeadLetter, DeadLetterError, Requeued, dead_letters, requeue_dead_letters};
@@ -166,15 +170,53 @@ impl Store {
         connection.run(work)
     }
 
-    /// One page of the records that the filter lets through. It blocks.
-    pub(crate) fn find(&self, filter: &Filter) -> Result<Page, QueryError> {
-        self.reader()?
-            .run(|connection| query::find(connection, filter))
+    /// One page of the records that the filter lets through. It blocks, as all questions do.
+    pub(crate) fn find(&self, request: &PageRequest) -> Result<Page, QueryError> {
+        self.ask(|connection| query::find(connection, request))
     }
 
-    /// The record with this id. It blocks.
+    /// The record with this id.
     pub(crate) fn get(&self, id: Uuid) -> Result<Option<Found>, QueryError> {
-        self.reader()?.run(|connection| query::get(connection, id))
+        self.ask(|connection| query::get(connection, id))
+    }
+
+    /// Where the record with this id stands, in the order of time.
+    pub(crate) fn position(&self, id: Uuid) -> Result<Option<Position>, QueryError> {
+        self.ask(|connection| query::position(connection, id))
+    }
+
+    /// How many records the filter lets through.
+    pub(crate) fn stats(&self, request: &StatsRequest) -> Result<Stats, QueryError> {
+        self.ask(|connection| stats::stats(connection, request))
+    }
+
+    /// The transaction below which no record can appear any more.
+    pub(crate) fn horizon(&self) -> Result<u64, QueryError> {
+        self.ask(commit_order::horizon)
+    }
+
+    /// Whether transactions at or behind `from` and before `to` have stored anything.
+    pub(crate) fn has_committed(&self, from: u64, to: u64) -> Result<bool, QueryError> {
+        self.ask(|connection| commit_order::has_any(connection, from, to))
+    }
+
+    /// The next records that the filter lets through, in the order of commits: behind
+    /// `after`, before `horizon`.
+    pub(crate) fn committed(
+        &self,
+        filter: &Filter,
+        after: CommitPosition,
+        horizon: u64,
+        limit: u16,
+    ) -> Result<Committed, QueryError> {
+        self.ask(|connection| commit_order::committed(connection, filter, after, horizon, limit))
+    }
+
+    fn ask<T>(
+        &self,
+        question: impl FnOnce(&mut PgConnection) -> Result<T, QueryError>,
+    ) -> Result<T, QueryError> {
+        self.reader()?.run(question)
     }
 
     fn reader(&self) -> Result<PooledConnection<pool::Manager>, QueryError> {

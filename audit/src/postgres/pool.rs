@@ -111,6 +111,11 @@ impl Manager {
             "SET statement_timeout = {}; SET default_transaction_read_only = {read_only}; SET timezone = 'UTC'",
             statement_timeout.as_millis(),
         ))?;
+        if *read_only {
+            // Which index is good depends on the values that are asked for, and planning
+            // takes less than a millisecond.
+            connection.batch_execute("SET plan_cache_mode = force_custom_plan")?;
+        }
         // Before all else, because a login may not even see the tables without it.
         let has_role = connection.batch_execute(&format!("SET ROLE {role}"));
         if !is_migrated(connection)? {

@@ -4,7 +4,9 @@ use std::net::IpAddr;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::connection::SimpleConnection as _;
+use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Text};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
@@ -22,10 +24,16 @@ fn store(database: &TestDatabase) -> Store {
     Store::new(StoreSettings::new(database.url().to_owned()))
 }
 
-fn everything(limit: u16) -> Filter {
-    Filter {
+fn everything(limit: u16) -> PageRequest {
+    matching(Filter::default(), limit)
+}
+
+fn matching(filter: Filter, limit: u16) -> PageRequest {
+    PageRequest {
+        filter,
+        order: Order::NewestFirst,
+        after: None,
         limit,
-        ..Filter::default()
     }
 }
 
@@ -227,11 +235,12 @@ fn when_it_happened_and_when_it_was_stored_are_told_apart_however_wrong_a_clock_
         let expected = (asked_from - occurred_at).num_seconds();
         assert!((skew.seconds - expected).abs() < 60, "{}", skew.seconds);
         // It is found by when it happened.
-        let of_the_hour = store.find(&Filter {
+        let of_the_hour = Filter {
             from: Some(occurred_at - TimeDelta::minutes(1)),
             to: Some(occurred_at + TimeDelta::minutes(1)),
-            ..everything(10)
-        });
+            ..Filter::default()
+        };
+        let of_the_hour = store.find(&matching(of_the_hour, 10));
         assert_eq!(of_the_hour.unwrap().records.len(), 1);
     }
 }
@@ -261,10 +270,11 @@ fn a_record_of_a_month_without_a_partition_is_kept_and_found_and_the_service_is_
     assert!(is_told());
     let found = store.get(late.id).unwrap().unwrap();
     assert_eq!(found.canonical, late_bytes);
-    let page = store.find(&Filter {
+    let of_the_past = Filter {
         to: Some(Utc::now() - TimeDelta::days(300)),
-        ..everything(10)
-    });
+        ..Filter::default()
+    };
+    let page = store.find(&matching(of_the_past, 10));
     assert_eq!(page.unwrap().records.len(), 1);
 }
 
@@ -283,7 +293,7 @@ fn a_page_of_large_records_is_shorter_and_says_that_there_are_more() {
     let first = store.find(&everything(100)).unwrap();
     assert!(first.records.len() < 12, "{}", first.records.len());
     let rest = store
-        .find(&Filter {
+        .find(&PageRequest {
             after: first.next,
             ..everything(100)
         })
@@ -493,5 +503,56 @@ fn what_needs_an_operator_or_time_is_told_apart_from_what_the_values_cause() {
             Some(sqlstate),
             "{rejection:?}"
         );
+    }
+}
+
+/// How Postgres would answer a query.
+#[derive(QueryId)]
+struct Explain<Q>(Q);
+
+impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Explain<Q> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("EXPLAIN ");
+        self.0.walk_ast(out.reborrow())
+    }
+}
+
+impl<Q> Query for Explain<Q> {
+    type SqlType = Text;
+}
+
+impl<Q> RunQueryDsl<PgConnection> for Explain<Q> {}
+
+#[test]
+fn an_index_over_the_payloads_is_found_by_what_looks_into_them() {
+    let database = TestDatabase::migrated(None);
+    let mut owner = database.connect();
+    owner
+        .batch_execute(
+            "CREATE EXTENSION pg_trgm; \
+             CREATE INDEX audit_records_by_payload ON audit_records \
+             USING gin ((audit_payload_text(request, response, changes, notes)) COLLATE \"C\" gin_trgm_ops); \
+             SET enable_seqscan = off; SET enable_indexscan = off; SET plan_cache_mode = force_custom_plan",
+        )
+        .unwrap();
+    let words = Filter {
+        words: vec!["red apple".to_owned(), "pear".to_owned()],
+        ..Filter::default()
+    };
+    let place = Filter {
+        payloads: vec![PayloadMatch {
+            path: vec!["name".to_owned()],
+            values: vec!["apple".to_owned()],
+        }],
+        ..Filter::default()
+    };
+    for filter in [words, place] {
+        let query = schema::audit_records::table
+            .select(schema::audit_records::id)
+            .filter(filter.condition());
+        let plan: Vec<String> = Explain(query).load(&mut owner).unwrap();
+        let plan = plan.join("\n");
+        assert!(plan.contains("payload_text"), "{plan}");
+        assert!(plan.contains("Bitmap Index Scan"), "{plan}");
     }
 }

@@ -85,6 +85,10 @@ pub const TRUNCATED: &str = "[TRUNCATED]";
 /// What stands between the beginning of a string and [`TRUNCATED`].
 const ELLIPSIS: char = '…';
 
+/// The longest id of an actor or a resource, and the longest method: an entry of an index has
+/// room for 2,704 bytes, and holds several of them.
+const IDENTIFIER_BYTES: usize = 256;
+
 /// Hides secrets in payloads and keeps payloads within limits.
 ///
 /// Build one when the service starts and share it; it never changes.
@@ -315,6 +319,19 @@ impl Redactor {
     #[must_use]
     pub fn text(&self, root: &str, text: &str) -> Redacted {
         let mut report = Report::new(root, &self.limits);
+        let text = without_nul(text);
+        let text = self.string(&text, LAYERS, &[], &mut report).into_owned();
+        report.finish(text)
+    }
+
+    /// The same for a name that records are found by: it is short whatever the limits are,
+    /// because Postgres refuses what is too long for an index.
+    pub(crate) fn identifier(&self, root: &str, text: &str) -> Redacted {
+        let limits = Limits {
+            string_bytes: IDENTIFIER_BYTES,
+            ..self.limits.clone()
+        };
+        let mut report = Report::new(root, &limits);
         let text = without_nul(text);
         let text = self.string(&text, LAYERS, &[], &mut report).into_owned();
         report.finish(text)

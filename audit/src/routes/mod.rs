@@ -4,12 +4,19 @@
 //! is one record: a page of a thousand, or one poll of many. Reading those records is
 //! another one, so nothing multiplies; but whoever polls adds a record each time.
 
+mod csv;
 pub(crate) mod cursor;
-pub(crate) mod filter;
+mod export;
+mod filter;
+mod parameter;
 #[cfg(feature = "openapi")]
 mod parameters;
 mod reader;
-mod records;
+pub(crate) mod records;
+mod stats;
+mod stream;
+#[cfg(test)]
+mod tests;
 
 use actix_web::web::{self, ServiceConfig};
 
@@ -30,6 +37,9 @@ pub fn configure(config: &mut ServiceConfig) {
         web::scope("/audit")
             .service(read_only(web::resource("/records"), records::list))
             .service(read_only(web::resource("/records/{id}"), records::get))
+            .service(read_only(web::resource("/stats"), stats::stats))
+            .service(read_only(web::resource("/export"), export::export))
+            .service(read_only(web::resource("/stream"), stream::follow))
             .wrap(headers::for_data()),
     );
 }
@@ -38,7 +48,7 @@ pub fn configure(config: &mut ServiceConfig) {
 #[cfg(feature = "openapi")]
 #[derive(utoipa::OpenApi)]
 #[openapi(
-    paths(records::list, records::get),
+    paths(records::list, records::get, stats::stats, export::export, stream::follow),
     components(schemas(crate::record::Record, crate::problem::Document<'static>)),
     tags((name = "audit", description = "The audit trail, for auditors and admins"))
 )]

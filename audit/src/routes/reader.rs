@@ -1,6 +1,7 @@
 //! Who may read the trail.
 
 use std::future::{Ready, ready};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
@@ -14,7 +15,7 @@ use crate::problem::{
     FORBIDDEN, INTERNAL_ERROR, Problem, QUERY_TIMED_OUT, STORE_UNAVAILABLE, TOO_MANY_QUERIES,
 };
 use crate::record::Actor;
-use crate::throttle::{Account, Subject, UsedUp};
+use crate::throttle::{Account, Slot, Subject, UsedUp};
 
 /// The roles that may read the trail.
 pub const READER_ROLES: [&str; 2] = ["auditor", "admin"];
@@ -45,20 +46,62 @@ impl Reader {
         Ok(Self { audit, account })
     }
 
-    /// Asks the store on a thread that may wait, once few enough queries of this actor
-    /// are being answered. One whose client has gone counts until the store is done
-    /// with it.
+    /// Asks the store one question.
     pub(super) async fn ask<T: Send + 'static>(
         self,
         question: impl FnOnce(&Store) -> Result<T, QueryError> + Send + 'static,
     ) -> Result<T, Problem> {
+        self.begin().await?.ask(question).await
+    }
+
+    /// Waits until few enough queries of this actor are being answered.
+    pub(super) async fn begin(self) -> Result<Conversation, Problem> {
         let slot = self.audit.throttle().slot(self.account).await;
         let slot = slot
             .map_err(|used_up| too_many("Wait for the answers to your other queries.", used_up))?;
+        Ok(Conversation {
+            audit: self.audit,
+            slot: Arc::new(slot),
+        })
+    }
+
+    /// Waits until this actor follows the trail few enough times.
+    pub(super) async fn follow(self) -> Result<Conversation, Problem> {
+        let slot = self.audit.throttle().stream_slot(self.account).await;
+        let slot =
+            slot.map_err(|used_up| too_many("Close another one of your streams.", used_up))?;
+        Ok(Conversation {
+            audit: self.audit,
+            slot: Arc::new(slot),
+        })
+    }
+}
+
+/// Any number of questions, one after the other, that count as one query for as long as
+/// this is there.
+pub(super) struct Conversation {
+    audit: Audit,
+    slot: Arc<Slot>,
+}
+
+impl Conversation {
+    /// The trail that is asked.
+    pub(super) fn audit(&self) -> &Audit {
+        &self.audit
+    }
+
+    /// Asks the store on a thread that may wait. A question whose client has gone counts
+    /// until the store is done with it.
+    pub(super) async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Store) -> Result<T, QueryError> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let audit = self.audit.clone();
+        let slot = Arc::clone(&self.slot);
         let span = Span::current();
         let answer = web::block(move || {
             let _held_until_answered = slot;
-            span.in_scope(|| question(self.audit.store()?))
+            span.in_scope(|| question(audit.store()?))
         });
         let answer = answer.await.unwrap_or(Err(QueryError::Failed));
         answer.map_err(|error| match error {

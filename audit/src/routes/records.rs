@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use actix_web::http::header::{CONTENT_TYPE, ETag, EntityTag, Header as _, IfNoneMatch, LINK};
 use actix_web::web::Path;
 use actix_web::{HttpRequest, HttpResponse};
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::cursor;
@@ -15,7 +15,7 @@ use super::parameters;
 use super::reader::Reader;
 use crate::AuditScope;
 use crate::audited;
-use crate::postgres::Page;
+use crate::postgres::{Order, Page, PageRequest};
 use crate::problem::{Problem, RECORD_NOT_FOUND};
 
 /// Find records, a page at a time, newest first unless told otherwise.
@@ -32,19 +32,7 @@ use crate::problem::{Problem, RECORD_NOT_FOUND};
     operation_id = "list_audit_records",
     tag = "audit",
     params(
-        ("actor" = inline(Option<Vec<parameters::Text>>), Query, description = "Id of the actor", example = json!(["alice"])),
-        ("action" = inline(Option<Vec<parameters::Text>>), Query, description = "Name of the action; a trailing `*` makes it a prefix", example = json!(["create_*"])),
-        ("resource_type" = inline(Option<Vec<parameters::Text>>), Query, description = "Type of the thing acted on", example = json!(["item"])),
-        ("resource_id" = inline(Option<Vec<parameters::Text>>), Query, description = "Id of the thing acted on"),
-        ("outcome" = Option<Vec<crate::record::Outcome>>, Query, description = "How the attempt ended"),
-        ("status" = inline(Option<Vec<parameters::Status>>), Query, description = "Status of the response, or its class", example = json!(["404", "5xx"])),
-        ("method" = inline(Option<Vec<parameters::Text>>), Query, description = "Method of the request", example = json!(["POST"])),
-        ("route" = inline(Option<Vec<parameters::Text>>), Query, description = "Pattern of the route", example = json!(["/items/{item_id}"])),
-        ("ip" = inline(Option<Vec<parameters::Text>>), Query, description = "Address or network of the client", example = json!(["192.0.2.0/24"])),
-        ("request_id" = inline(Option<Vec<parameters::Text>>), Query, description = "The `X-Request-Id` of the response"),
-        ("trace_id" = inline(Option<Vec<parameters::Text>>), Query, description = "Trace id of the request's `traceparent`"),
-        ("from" = inline(Option<parameters::Text>), Query, description = "Not before: a time (RFC 3339), a day, or an age such as `-24h`", example = "-24h"),
-        ("to" = inline(Option<parameters::Text>), Query, description = "Before, written like `from`", example = "2026-11-25T00:00:00Z"),
+        parameters::Filters,
         ("order" = inline(Option<parameters::Order>), Query, description = "`desc` (newest first) or `asc`", example = "desc"),
         ("limit" = Option<u16>, Query, description = "Records on a page, 50 by default", minimum = 1, maximum = 1000),
         ("cursor" = inline(Option<parameters::Cursor>), Query, description = "The `next` of the page before"),
@@ -63,9 +51,9 @@ use crate::problem::{Problem, RECORD_NOT_FOUND};
     capture = "metadata"
 )]
 pub(super) async fn list(reader: Reader, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let filter = filter::parse(request.query_string(), Utc::now())?;
-    let order = filter.order;
-    let page = reader.ask(move |store| store.find(&filter)).await?;
+    let wanted = page_request(request.query_string(), Utc::now())?;
+    let order = wanted.order;
+    let page = reader.ask(move |store| store.find(&wanted)).await?;
     let next = page.next.map(|position| cursor::encode(position, order));
 
     let mut response = HttpResponse::Ok();
@@ -74,6 +62,34 @@ pub(super) async fn list(reader: Reader, request: HttpRequest) -> Result<HttpRes
         response.insert_header((LINK, link_to_next(&request, next)));
     }
     Ok(response.body(page_body(&page, next.as_deref())))
+}
+
+/// How many records a page has, unless it is told.
+const DEFAULT_LIMIT: u16 = 50;
+
+/// Reads a query string; `now` is what relative times refer to.
+pub(crate) fn page_request(query: &str, now: DateTime<Utc>) -> Result<PageRequest, Problem> {
+    let mut order = Order::default();
+    let mut limit = DEFAULT_LIMIT;
+    let mut cursor = None;
+    let filter = filter::parse_with("order, limit and cursor", query, now, |parameter| {
+        match parameter.name() {
+            "order" => order = parameter.once()?.order()?,
+            "limit" => limit = parameter.once()?.limit()?,
+            "cursor" => cursor = Some(parameter.once()?.text()),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    })?;
+    let after = cursor
+        .map(|cursor| cursor::decode(&cursor, order))
+        .transpose()?;
+    Ok(PageRequest {
+        filter,
+        order,
+        after,
+        limit,
+    })
 }
 
 /// Get one record by its id.
@@ -197,4 +213,26 @@ fn link_to_next(request: &HttpRequest, next: &str) -> String {
     let mut link = String::new();
     let _ = write!(link, "<{}?{query}>; rel=\"next\"", request.path());
     link
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_page_is_refused_by_name() {
+        let now = "2026-11-24T12:00:00Z".parse().unwrap();
+        for (query, code) in [
+            ("limit=0", "invalid_parameter"),
+            ("limit=1001", "invalid_parameter"),
+            ("limit=-1", "invalid_parameter"),
+            ("limit=1&limit=2", "invalid_parameter"),
+            ("order=up", "invalid_parameter"),
+            ("cursor=abc", "invalid_cursor"),
+            ("by=action", "unknown_parameter"),
+        ] {
+            let problem = page_request(query, now).unwrap_err();
+            assert_eq!(problem.kind().code(), code, "{query}");
+        }
+    }
 }

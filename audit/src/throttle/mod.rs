@@ -52,6 +52,8 @@ use crate::record::Outcome;
 const UNIT_BYTES: usize = 4 * 1024;
 /// Cells in each row of a table of accounts; [`Cells`] says what follows from it.
 const ACCOUNTS: usize = 32 * 1024;
+/// Streams that one actor may follow at the same time: a few windows and programs.
+const STREAMS_AT_ONCE: u32 = 8;
 /// Who may query the trail are fewer.
 const AUDITORS: usize = 4 * 1024;
 
@@ -121,6 +123,7 @@ pub(crate) struct Throttle {
     unknown_refusals: Cells,
     queries: Cells,
     slots: Arc<Slots>,
+    streams: Arc<Slots>,
     tallies: Tallies,
     journal: Journal,
     clock: Clock,
@@ -141,6 +144,7 @@ impl Throttle {
             unknown_refusals: Cells::new(settings.unknown_refusals, 1),
             queries: Cells::new(settings.queries, AUDITORS),
             slots: Arc::new(Slots::new(settings.queries_at_once)),
+            streams: Arc::new(Slots::new(STREAMS_AT_ONCE)),
             tallies: Tallies::default(),
             journal,
             clock,
@@ -216,6 +220,12 @@ impl Throttle {
     pub(crate) async fn slot(&self, account: Account) -> Result<Slot, UsedUp> {
         let slot = self.slots.take(account.hash).await;
         slot.inspect_err(|_| self.count_query("at_once"))
+    }
+
+    /// Waits until this actor follows fewer streams than may be.
+    pub(crate) async fn stream_slot(&self, account: Account) -> Result<Slot, UsedUp> {
+        let slot = self.streams.take(account.hash).await;
+        slot.inspect_err(|_| self.count_query("streams"))
     }
 
     /// Takes what there is to tell of requests that were not admitted, one subject at a

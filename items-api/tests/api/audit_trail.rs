@@ -405,3 +405,29 @@ async fn filters_leave_records_out_and_change_neither_what_they_say_nor_their_or
         assert_eq!(found.iter().collect::<Vec<_>>(), expected, "{query}");
     }
 }
+
+/// Longer than an entry of any index may be, and nothing that can be compressed.
+#[actix_web::test]
+async fn an_attempt_on_a_resource_with_an_endless_id_is_stored_like_any_other() {
+    let service = TestService::start().await;
+    let mut state = 1_u64;
+    let id: String = std::iter::repeat_with(|| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        format!("{:08x}", state >> 32)
+    })
+    .take(800)
+    .collect();
+    let answer = service
+        .get(&format!("/audit/records/{id}"))
+        .bearer_auth(service.token("otto", Role::Auditor));
+    assert_eq!(answer.send().await.unwrap().status(), 404);
+    let record = service
+        .records("action=read_audit_record", 1)
+        .await
+        .remove(0);
+    let kept = record["resource"]["id"].as_str().unwrap();
+    assert!(kept.starts_with(&id[..256]) && kept.len() < 300, "{kept}");
+    assert_eq!(record["truncated"][0]["path"], "/resource/id");
+}

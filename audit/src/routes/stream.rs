@@ -1,0 +1,216 @@
+//! `GET /audit/stream`: records as they are stored, as server-sent events ([HTML, 9.2]).
+//!
+//! Events come in the order of commits, see `postgres::commit_order`: nothing is skipped,
+//! and the position that an event has for its id is where a client goes on. The position
+//! moves on without events too, in blocks that hold nothing else, so that a client whose
+//! filter is never met does not begin from far behind.
+//!
+//! A stream ends after a while, and the client connects again by itself: so a token that
+//! is no longer good is not good for ever, and each quarter of an hour of following is
+//! one record in the trail.
+//!
+//! [HTML, 9.2]: https://html.spec.whatwg.org/multipage/server-sent-events.html
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use actix_web::web::Bytes;
+use actix_web::{HttpRequest, HttpResponse};
+use chrono::Utc;
+use futures_util::stream;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::filter;
+#[cfg(feature = "openapi")]
+use super::parameters;
+use super::reader::{Conversation, Reader};
+use crate::audited;
+use crate::postgres::{CommitPosition, Committed, Filter};
+use crate::problem::{INVALID_PARAMETER, Problem, STORE_UNAVAILABLE};
+use crate::tail::Follower;
+
+/// How long a stream lasts at most.
+const LIFETIME: Duration = Duration::from_secs(15 * 60);
+/// The longest silence. Proxies often close what is silent for a minute or half of one.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// When a client connects again, in milliseconds.
+const RECONNECT_MS: u64 = 2000;
+/// How long to wait for a store that was not there.
+const RETRY: Duration = Duration::from_secs(1);
+/// How many records are read at a time.
+const BATCH: u16 = 100;
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+/// Tells nginx and those like it to pass every event on at once.
+const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// Follow the records of a filter as they are stored.
+///
+/// Server-sent events called `record`, whose data is a record and whose id is its position in the
+/// order of commits. A stream begins now, or behind the event that `Last-Event-ID` names. It ends
+/// after a quarter of an hour at the latest: connect again with the last id, as browsers do by
+/// themselves. `from` and `to` are filters like the others, and do not make it begin earlier.
+///
+/// An event called `problem` holds a problem document and is the last one.
+#[cfg_attr(feature = "openapi", utoipa::path(
+    get,
+    path = "/audit/stream",
+    operation_id = "follow_audit_records",
+    tag = "audit",
+    params(
+        parameters::Filters,
+        ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that one has"),
+    ),
+    responses(
+        (status = 200, description = "Events, for as long as the stream lasts", body = String, content_type = "text/event-stream"),
+        (status = 400, description = "A parameter is unknown or not valid", body = crate::problem::Document<'static>, content_type = "application/problem+json"),
+        crate::problem::AccessProblems,
+        crate::problem::LimitProblems,
+    ),
+    security(("bearer" = [])),
+))]
+#[audited(
+    action = "follow_audit_records",
+    resource = "audit_record",
+    capture = "metadata"
+)]
+pub(super) async fn follow(reader: Reader, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let filter = filter::parse(request.query_string(), Utc::now())?;
+    let last_event = request.headers().get(LAST_EVENT_ID);
+    let last_event = last_event.map(position).transpose()?;
+    let store = reader.follow().await?;
+    let tail = store.audit().tail();
+    let follower = tail.and_then(|tail| tail.follow().ok()).ok_or_else(|| {
+        Problem::new(&STORE_UNAVAILABLE, "Try again in a moment.").with_retry_after(RETRY)
+    })?;
+    let position = match last_event {
+        Some(position) => position,
+        None => CommitPosition::before(store.ask(|store| store.horizon()).await?),
+    };
+    let hello = Bytes::from(format!("retry: {RECONNECT_MS}\nid: {position}\n\n"));
+    let following = Following {
+        store,
+        follower,
+        filter,
+        position,
+        deadline: Instant::now() + LIFETIME,
+        has_more: false,
+        has_ended: false,
+    };
+    let events = stream::unfold(following, async |mut following| {
+        let part = following.next().await?;
+        Some((Ok(part), following))
+    });
+    Ok(HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "text/event-stream"))
+        .insert_header((X_ACCEL_BUFFERING, "no"))
+        .streaming(stream::StreamExt::chain(
+            stream::iter([Ok::<_, Infallible>(hello)]),
+            events,
+        )))
+}
+
+fn position(header: &HeaderValue) -> Result<CommitPosition, Problem> {
+    let position = header.to_str().ok().and_then(|text| text.parse().ok());
+    position.ok_or_else(|| {
+        Problem::new(
+            &INVALID_PARAMETER,
+            "`Last-Event-ID` must be the id of an event of this stream; leave it out to begin now.",
+        )
+    })
+}
+
+/// A stream under way.
+struct Following {
+    store: Conversation,
+    follower: Follower,
+    filter: Filter,
+    /// All before it and at it has been told.
+    position: CommitPosition,
+    deadline: Instant,
+    /// Whether there may be more records below the horizon that was read last.
+    has_more: bool,
+    has_ended: bool,
+}
+
+impl Following {
+    /// The next part of the stream, or its end.
+    async fn next(&mut self) -> Option<Bytes> {
+        if self.has_ended {
+            return None;
+        }
+        let silent_until = Instant::now() + HEARTBEAT;
+        loop {
+            if Instant::now() >= self.deadline {
+                return None;
+            }
+            let known = if self.has_more { 0 } else { self.position.xact };
+            let wait_until = silent_until.min(self.deadline);
+            let Ok(horizon) = timeout_at(wait_until, self.follower.horizon_beyond(known)).await
+            else {
+                return Some(heartbeat(self.position));
+            };
+            match self.read(horizon?).await {
+                Ok(events) if events.is_empty() => {}
+                Ok(events) => return Some(events.into()),
+                Err(problem) if *problem.kind() == STORE_UNAVAILABLE => {
+                    // It may come back, and the client need not notice.
+                    let _ = timeout(RETRY, std::future::pending::<()>()).await;
+                }
+                Err(problem) => {
+                    self.has_ended = true;
+                    return Some(last_words(&problem));
+                }
+            }
+        }
+    }
+
+    /// Reads on, up to the horizon.
+    async fn read(&mut self, horizon: u64) -> Result<Vec<u8>, Problem> {
+        let turn = self.follower.turn().await;
+        let filter = self.filter.clone();
+        let position = self.position;
+        let question = self
+            .store
+            .ask(move |store| store.committed(&filter, position, horizon, BATCH));
+        let Committed { records, has_more } = question.await?;
+        drop(turn);
+        let bytes = records
+            .iter()
+            .map(|(_, record)| record.canonical.len() + 100)
+            .sum();
+        let mut events = Vec::with_capacity(bytes);
+        for (position, record) in records {
+            push_event(&mut events, position, &record.canonical);
+            self.position = position;
+        }
+        self.has_more = has_more;
+        if !has_more {
+            self.position = self.position.max(CommitPosition::before(horizon));
+        }
+        Ok(events)
+    }
+}
+
+fn push_event(events: &mut Vec<u8>, position: CommitPosition, data: &[u8]) {
+    events.extend_from_slice(format!("id: {position}\nevent: record\n").as_bytes());
+    // Canonical bytes are one line, but a line break in a row that somebody else wrote
+    // must not end the event.
+    for line in data.split(|byte| matches!(byte, b'\n' | b'\r')) {
+        events.extend_from_slice(b"data: ");
+        events.extend_from_slice(line);
+        events.push(b'\n');
+    }
+    events.push(b'\n');
+}
+
+/// A block without data is no event, but moves the last id on.
+fn heartbeat(position: CommitPosition) -> Bytes {
+    format!(": nothing new\nid: {position}\n\n").into()
+}
+
+fn last_words(problem: &Problem) -> Bytes {
+    let document = serde_json::to_string(&problem.document()).unwrap_or_default();
+    format!("event: problem\ndata: {document}\n\n").into()
+}
