@@ -434,7 +434,7 @@ fn thousands_of_questions_find_what_a_plain_reading_of_them_finds_page_by_page_a
         if order == "desc" {
             expected.reverse();
         }
-        let limit = *random.of(&[7, 50, 1000]);
+        let limit = *random.of(&[20, 100, 1000]);
         let found = walk(
             &store,
             &format!("{query}&order={order}&limit={limit}"),

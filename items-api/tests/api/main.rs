@@ -14,6 +14,7 @@ mod bad_input;
 mod canaries;
 mod changes;
 mod failing_store;
+mod finding;
 mod harness;
 mod issuer;
 mod items;
