@@ -262,7 +262,7 @@ impl Stream {
     /// The next record and its position.
     async fn record(&mut self) -> (String, Value) {
         loop {
-            let block = self.block().await.expect("an event");
+            let block = self.block().await.unwrap();
             let mut lines = block.lines();
             if let (Some(id), Some("event: record"), Some(data), None) =
                 (lines.next(), lines.next(), lines.next(), lines.next())
