@@ -99,6 +99,14 @@ struct Secret<'p> {
     before: &'p str,
 }
 
+/// What a record shows of a pair, and tells of it.
+struct Shown<'p> {
+    /// Nothing if the pair is left out.
+    text: Option<Cow<'p, str>>,
+    /// Under which names, as they are shown, secrets were hidden, and by which rules.
+    findings: Vec<(Cow<'p, str>, Rule)>,
+}
+
 /// Decides about the pairs of one form or query.
 struct Fields<'r> {
     redactor: &'r Redactor,
@@ -169,73 +177,124 @@ impl<'r> Fields<'r> {
         let mut hidden = String::with_capacity(query.len());
         let mut is_first = true;
         for pair in query.split('&') {
-            let verdict = self.judge(pair);
-            let skipped = matches!(verdict, Verdict::Treated(Some(Treatment::Skip)));
-            if !is_first && !skipped {
-                hidden.push('&');
+            let shown = self.shown(pair);
+            if let Some(text) = shown.text {
+                if !is_first {
+                    hidden.push('&');
+                }
+                hidden.push_str(&text);
+                is_first = false;
             }
-            is_first &= skipped;
-            match verdict {
-                Verdict::Treated(None) => self.push_pair(pair, &mut hidden, report),
-                Verdict::Treated(Some(treatment)) => {
-                    let (encoded, value) = split_pair(pair);
-                    let name = decode(encoded);
-                    let renamed = self.redactor.renamed(&name, true, report.limits());
-                    let renamed = renamed.map(|renamed| renamed.name);
-                    if !skipped {
-                        hidden.push_str(renamed.as_deref().unwrap_or(encoded));
-                        hidden.push('=');
-                        let shown = self.redactor.glimpse(&decode(value), treatment);
-                        push_encoded(shown.as_deref().unwrap_or(REDACTED), &mut hidden);
-                    }
-                    let name = renamed.map_or(name, Cow::Owned);
-                    report.hidden(&[Step::Member(name)], Rule::Treatment(treatment));
-                }
-                Verdict::Hidden(secret) => {
-                    // A name gives away what stands behind it, and says nothing of what
-                    // stands before it.
-                    self.push_pair(secret.before, &mut hidden, report);
-                    if !hidden.ends_with(REDACTED) {
-                        hidden.push_str(REDACTED);
-                    }
-                    report.hidden(&[Step::Member(secret.name)], Rule::Name);
-                }
+            for (name, rule) in shown.findings {
+                report.hidden(&[Step::Member(name)], rule);
             }
         }
         hidden
     }
 
-    /// Writes a pair whose name is no secret's, without what is secret in it.
-    fn push_pair(&self, pair: &str, query: &mut String, report: &mut Report<'_>) {
+    /// What is shown of a pair; nothing if another look would hide more of it.
+    fn shown<'p>(&mut self, pair: &'p str) -> Shown<'p> {
+        let verdict = match self.judge(pair) {
+            Verdict::Treated(Some(treatment)) => return self.treated(pair, treatment),
+            verdict => verdict,
+        };
+        let shown = self.look(pair, verdict);
+        let Some(rule) = shown.findings.first().map(|(_, rule)| *rule) else {
+            return shown;
+        };
+        let left = shown.text.as_deref().unwrap_or_default();
+        let is_settled = match self.judge(left) {
+            Verdict::Treated(Some(_)) => split_pair(left).1 == REDACTED,
+            verdict => self.look(left, verdict).text.as_deref() == Some(left),
+        };
+        if is_settled {
+            return shown;
+        }
+        Shown {
+            text: Some(Cow::Borrowed(REDACTED)),
+            findings: vec![(Cow::Borrowed(REDACTED), rule)],
+        }
+    }
+
+    /// A pair whose value is treated in this way.
+    fn treated<'p>(&self, pair: &'p str, treatment: Treatment) -> Shown<'p> {
         let (encoded, value) = split_pair(pair);
         let name = decode(encoded);
-        let (place, hidden_name, hidden_value) = if pair.contains('=') {
-            let hidden_name = self.redactor.without_secrets(&name, LAYERS);
-            let hidden_value = self.redactor.without_secrets(&decode(value), LAYERS);
-            (name, hidden_name, hidden_value)
-        } else {
-            let hidden = self.redactor.without_secrets(&name, LAYERS);
-            (name, hidden, None)
-        };
-        let place = hidden_name.as_ref().map_or(place, |hidden| {
-            // The pointer leads to the name as it is shown.
-            Cow::Owned(hidden.text.clone())
+        let renamed = self
+            .redactor
+            .renamed(&name, true, LAYERS, &self.redactor.limits)
+            .map(|renamed| renamed.name);
+        let text = (treatment != Treatment::Skip).then(|| {
+            let mut text = renamed.clone().unwrap_or_else(|| encoded.to_owned());
+            text.push('=');
+            let shown = self.redactor.glimpse(&decode(value), treatment);
+            push_encoded(shown.as_deref().unwrap_or(REDACTED), &mut text);
+            Cow::Owned(text)
         });
-        for hidden in [&hidden_name, &hidden_value].into_iter().flatten() {
-            for rule in &hidden.rules {
-                report.hidden(&[Step::Member(place.clone())], *rule);
-            }
+        let name = renamed.map_or(name, Cow::Owned);
+        Shown {
+            text,
+            findings: vec![(name, Rule::Treatment(treatment))],
         }
+    }
+
+    /// A pair that is not treated, after one look at it.
+    fn look<'p>(&self, pair: &'p str, verdict: Verdict<'p>) -> Shown<'p> {
+        let Verdict::Hidden(secret) = verdict else {
+            return self.without_contents(pair);
+        };
+        // A name gives away what stands behind it, and says nothing of what stands
+        // before it.
+        let Shown { text, mut findings } = self.without_contents(secret.before);
+        let mut text = text.unwrap_or_default();
+        if !text.ends_with(REDACTED) {
+            text.to_mut().push_str(REDACTED);
+        }
+        findings.push((secret.name, Rule::Name));
+        Shown {
+            text: Some(text),
+            findings,
+        }
+    }
+
+    /// A pair whose name is no secret's, without what is known by its look.
+    fn without_contents<'p>(&self, pair: &'p str) -> Shown<'p> {
+        let (encoded, value) = split_pair(pair);
+        let name = decode(encoded);
+        let hidden_name = self.redactor.without_secrets(&name, LAYERS);
+        let hidden_value = self.redactor.without_secrets(&decode(value), LAYERS);
+        // The pointer leads to the name as it is shown.
+        let place = match &hidden_name {
+            Some(hidden) => Cow::Owned(hidden.text.clone()),
+            None => name,
+        };
+        let hidden = [&hidden_name, &hidden_value];
+        let rules = hidden
+            .into_iter()
+            .flatten()
+            .flat_map(|hidden| &hidden.rules);
+        let findings: Vec<_> = rules.map(|rule| (place.clone(), *rule)).collect();
+        if findings.is_empty() {
+            return Shown {
+                text: Some(Cow::Borrowed(pair)),
+                findings,
+            };
+        }
+        let mut text = String::with_capacity(pair.len());
         match &hidden_name {
-            Some(hidden) => push_encoded(&hidden.text, query),
-            None => query.push_str(encoded),
+            Some(hidden) => push_encoded(&hidden.text, &mut text),
+            None => text.push_str(encoded),
         }
         if pair.len() > encoded.len() {
-            query.push('=');
+            text.push('=');
             match &hidden_value {
-                Some(hidden) => push_encoded(&hidden.text, query),
-                None => query.push_str(value),
+                Some(hidden) => push_encoded(&hidden.text, &mut text),
+                None => text.push_str(value),
             }
+        }
+        Shown {
+            text: Some(Cow::Owned(text)),
+            findings,
         }
     }
 
@@ -304,7 +363,7 @@ impl<'r> Fields<'r> {
             return None;
         }
         let limits = &self.redactor.limits;
-        if let Some(harmless) = self.redactor.renamed(&name, true, limits) {
+        if let Some(harmless) = self.redactor.renamed(&name, true, LAYERS, limits) {
             let before = pair.get(..start)?;
             return Some(Secret {
                 name: Cow::Owned(harmless.name),
@@ -323,7 +382,12 @@ fn write_field(
     output: &mut Output,
     report: &mut Report<'_>,
 ) {
-    let renamed = redactor.renamed(&field.name, field.treatment.is_some(), report.limits());
+    let renamed = redactor.renamed(
+        &field.name,
+        field.treatment.is_some(),
+        LAYERS,
+        report.limits(),
+    );
     let name = renamed
         .as_ref()
         .map_or(&*field.name, |renamed| &renamed.name);
@@ -382,11 +446,12 @@ fn split_pairs(body: &str, limit: usize) -> (Vec<&str>, &str) {
 }
 
 /// Writes what is shown of a value so that the query still splits as it did. The
-/// marks of a treatment are left as they are, to be found by one search.
+/// marks of a treatment are left as they are, to be found by one search, and so is what
+/// stands for a NUL, which would become nine times as long.
 fn push_encoded(shown: &str, query: &mut String) {
     for character in shown.chars() {
         match character {
-            '[' | ']' | ':' | '*' => query.push(character),
+            '[' | ']' | ':' | '*' | '\u{fffd}' => query.push(character),
             _ => query.extend(form_urlencoded::byte_serialize(
                 character.encode_utf8(&mut [0; 4]).as_bytes(),
             )),

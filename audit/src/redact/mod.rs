@@ -367,7 +367,7 @@ impl Redactor {
 
     /// A name as a record shows it.
     pub(crate) fn shown_name<'n>(&self, name: &'n str) -> Cow<'n, str> {
-        let renamed = self.renamed(name, self.names.hides(name), &self.limits);
+        let renamed = self.renamed(name, self.names.hides(name), LAYERS, &self.limits);
         renamed.map_or(Cow::Borrowed(name), |renamed| Cow::Owned(renamed.name))
     }
 
@@ -384,21 +384,24 @@ impl Redactor {
     /// What a record shows in the place of a name, unless it shows the name.
     ///
     /// A secret's name that is too long is not cut but hidden, as one that may
-    /// have swallowed the secret.
-    fn renamed(&self, name: &str, secret: bool, limits: &Limits) -> Option<Renamed> {
-        let is_too_long = name.len() > limits.name_bytes;
-        if secret && (is_too_long || names::may_carry_a_value(name)) {
+    /// have swallowed the secret. So is one that is a secret's only without what was
+    /// hidden in it.
+    fn renamed(&self, name: &str, secret: bool, layers: u8, limits: &Limits) -> Option<Renamed> {
+        let hidden = self.without_secrets(name, layers);
+        let shown = hidden.as_ref().map_or(name, |hidden| &hidden.text);
+        let is_too_long = name.len().max(shown.len()) > limits.name_bytes;
+        let may_be_the_secret = secret && (is_too_long || names::may_carry_a_value(name));
+        let becomes_a_secrets = !secret && hidden.is_some() && self.names.hides(shown);
+        if may_be_the_secret || becomes_a_secrets {
             return Some(Renamed {
                 name: REDACTED.to_owned(),
                 hidden_by: Some(Rule::Name),
                 is_cut: false,
             });
         }
-        let hidden = self.without_secrets(name, LAYERS);
         let hidden_by = hidden
             .as_ref()
             .and_then(|hidden| hidden.rules.first().copied());
-        let shown = hidden.as_ref().map_or(name, |hidden| &hidden.text);
         match beginning(shown, limits.name_bytes) {
             Some(beginning) => Some(Renamed {
                 name: marked_as_cut(beginning),

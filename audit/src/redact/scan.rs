@@ -189,7 +189,7 @@ impl<'t> Scan<'t> {
         Ok(Self {
             redactor,
             events: Events::new(text),
-            siblings: siblings::Secrets::find(text, &redactor.names)?,
+            siblings: siblings::Secrets::find(redactor, text, layers)?,
             follow: shapes
                 .iter()
                 .any(|shape| !matches!(shape, Shape::Open))
@@ -241,7 +241,9 @@ impl<'t> Scan<'t> {
             (_, treatment) => Rule::Treatment(treatment.unwrap_or(Treatment::Secret)),
         };
         let limits = self.report.limits();
-        let renamed = self.redactor.renamed(&says, treatment.is_some(), limits);
+        let renamed = self
+            .redactor
+            .renamed(&says, treatment.is_some(), self.layers, limits);
 
         if self.too_deep.is_none()
             && let Some(step) = self.place.last_mut()

@@ -13,9 +13,9 @@
 use std::iter::Peekable;
 use std::vec;
 
-use super::InvalidJson;
 use super::events::{Container, Event, Events, Quoted};
-use super::names::{Folded, NameRules};
+use super::names::Folded;
+use super::{InvalidJson, Redactor};
 
 /// Members that say what another one is.
 const NAMING: [&str; 10] = [
@@ -73,9 +73,10 @@ pub(super) struct Secrets {
 }
 
 impl Secrets {
-    pub(super) fn find(text: &str, names: &NameRules) -> Result<Self, InvalidJson> {
+    pub(super) fn find(redactor: &Redactor, text: &str, layers: u8) -> Result<Self, InvalidJson> {
         let mut search = Search {
-            names,
+            redactor,
+            layers,
             events: Events::new(text),
             levels: Vec::new(),
             candidates: Vec::new(),
@@ -116,8 +117,9 @@ enum Whole {
 /// An array or object that is open.
 struct Level {
     container: Container,
-    /// What its parts so far say that it is.
-    whole: Option<Whole>,
+    /// Whether its parts so far say that it is a pair, and a key. It may be both.
+    is_pair: bool,
+    is_key: bool,
     /// How many candidates there were before it.
     candidates: usize,
     /// How many items an array has.
@@ -125,7 +127,9 @@ struct Level {
 }
 
 struct Search<'t> {
-    names: &'t NameRules,
+    redactor: &'t Redactor,
+    /// How many encodings may be taken off a string.
+    layers: u8,
     events: Events<'t>,
     levels: Vec<Level>,
     /// Those of all open levels, the innermost last.
@@ -198,7 +202,10 @@ impl<'t> Search<'t> {
 
     fn say(&mut self, whole: Whole) {
         if let Some(level) = self.levels.last_mut() {
-            level.whole = Some(whole);
+            match whole {
+                Whole::Pair => level.is_pair = true,
+                Whole::Key => level.is_key = true,
+            }
         }
     }
 
@@ -209,16 +216,26 @@ impl<'t> Search<'t> {
             return false;
         };
         let (said, _) = said.read(&mut self.unescaped);
-        said.len() <= NAME_BYTES
-            && !said.contains(char::is_whitespace)
-            && self.names.hides_folded(said, &mut self.folded)
+        let names = &self.redactor.names;
+        let mut is_name_of_secret = |said: &str| {
+            said.len() <= NAME_BYTES
+                && !said.contains(char::is_whitespace)
+                && names.hides_folded(said, &mut self.folded)
+        };
+        // A secret in it is no part of the name.
+        is_name_of_secret(said)
+            || self
+                .redactor
+                .without_secrets(said, self.layers)
+                .is_some_and(|left| is_name_of_secret(&left.text))
     }
 
     fn open(&mut self, value: Event<'t>) {
         if let Event::Open(container) = value {
             self.levels.push(Level {
                 container,
-                whole: None,
+                is_pair: false,
+                is_key: false,
                 candidates: self.candidates.len(),
                 items: 0,
             });
@@ -233,7 +250,10 @@ impl<'t> Search<'t> {
         if level.container == Container::Array && level.items != 2 {
             return;
         }
-        let secrets = candidates.filter(|candidate| level.whole == Some(candidate.part_of));
+        let secrets = candidates.filter(|candidate| match candidate.part_of {
+            Whole::Pair => level.is_pair,
+            Whole::Key => level.is_key,
+        });
         self.found.extend(secrets.map(|secret| secret.at));
     }
 }
@@ -257,6 +277,7 @@ mod tests {
             r#"{"name":"token","value":{"name":"a","value":"$$"}}"#,
             r#"{"kty":"RSA","n":"1","e":"2","d":"$$","p":"$$","q":"$$","dp":"$$","dq":"$$","qi":"$$"}"#,
             r#"{"keys":[{"k":"$$","kty":"oct"}]}"#,
+            r#"{"kty":"oct","k":"$$","name":"token","value":"$$"}"#,
             r#"{"n\u0061me":"password","v\u0061lue":"$$"}"#,
         ] {
             for value in [
@@ -281,6 +302,17 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_secret_behind_a_name_does_not_keep_it_from_being_one() {
+        let text = r#"{"name":"password:hunter2 or so","value":"hunter3"}"#;
+        let found = Redactor::default().json("", text).unwrap();
+        assert_eq!(
+            found.text,
+            r#"{"name":"password:[REDACTED]","value":"[REDACTED]"}"#
+        );
+        assert_eq!(found.redacted, ["/name", "/value"]);
     }
 
     #[test]

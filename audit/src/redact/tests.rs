@@ -285,6 +285,15 @@ fn secret_content() -> impl Strategy<Value = (String, &'static str)> {
 }
 
 /// One of the encodings that are taken off, around the whole of a text.
+/// A text of pieces of which one, when it is hidden, changes what the next one is.
+fn marked_text() -> impl Strategy<Value = String> {
+    const PIECES: &str = "password|token=|pin:|deploykey|Cookie: |x|a:b|1234|name=|value=|--user |--password |
+        |<pin>|</pin>|[REDACTED]|AKIAIOSFODNN7EXAMPLE|4111 1111 1111 1111|://|a:b@|-----BEGIN |-----END |-----|Bearer |
+        |\"|\\\"|'|\\|Some(\"| |  |=|:|>|;|#|&|/|?|%22|%3D|%25|&quot;|\\u003d|cGFzc3dvcmQ9aHVudGVyMg==";
+    let pieces: Vec<&str> = PIECES.split('|').collect();
+    prop::collection::vec(prop::sample::select(pieces), 0..16).prop_map(|pieces| pieces.concat())
+}
+
 fn wrap(text: &str, wrapping: prop::sample::Index) -> String {
     use base64::Engine as _;
     use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -454,6 +463,28 @@ proptest! {
         let once = redactor.text("", &secret.0);
         let twice = redactor.text("", &once.text);
 prop_assert_eq!(once.text, twice.text);
+    }
+
+    #[test]
+    fn whatever_stands_beside_a_mark_is_hidden_at_once(
+        texts in prop::collection::vec(marked_text(), 4),
+    ) {
+        let redactor = Redactor::default();
+        for text in &texts {
+            let once = redactor.text("", text);
+            prop_assert_eq!(&redactor.text("", &once.text).text, &once.text);
+            let once = redactor.query("", text);
+            prop_assert_eq!(&redactor.query("", &once.text).text, &once.text, "{}", text);
+        }
+        let json = |text: &String| serde_json::Value::from(text.clone());
+        let [name, value, naming, inner] = [0, 1, 2, 3].map(|index| json(&texts[index]));
+        let inner = json(&format!("[{inner}]"));
+        let body = format!(
+            r#"{{{name}:{value},"pair":{{"name":{naming},"value":1}},"list":[[{naming},2]],"inner":{inner}}}"#
+        );
+        let once = redactor.json("", &body).unwrap();
+        let twice = redactor.json("", &once.text).unwrap();
+        prop_assert_eq!(&twice.text, &once.text, "{}", body);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use percent_encoding::percent_decode_str;
 
 use super::super::Redactor;
 use super::super::report::Rule;
-use super::{Secret, is_url_safe, replaced, run};
+use super::{Secret, is_url_safe, run};
 
 /// Base64 as people write it, with padding or without.
 const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
@@ -92,29 +92,17 @@ impl Look<'_> {
                 continue;
             };
             // The parts of a URL are looked at one by one, so that the rest of it can
-            // be shown; unless that does not find everything.
-            let delimiters = |byte| b"/?&#;=,:".contains(&byte);
+            // be shown. What only all of it gives away is left to the next look.
             let text = string.get(word.clone()).unwrap_or_default();
-            let mut parts = Vec::new();
-            for part in pieces(text, delimiters) {
-                if let Some(rule) = self.percent(text, &part) {
-                    parts.push(Secret { range: part, rule });
-                }
-            }
-            let ranges: Vec<_> = parts
-                .iter()
-                .map(|part| (part.range.clone(), part.rule))
-                .collect();
-            let rest = replaced(text, parts).map(|hidden| hidden.text);
-            match rest {
-                Some(rest) if self.percent(&rest, &(0..rest.len())).is_none() => {
-                    let moved = |(range, rule): (Range<usize>, Rule)| Secret {
-                        range: word.start + range.start..word.start + range.end,
-                        rule,
-                    };
-                    secrets.extend(ranges.into_iter().map(moved));
-                }
-                _ => secrets.push(Secret { range: word, rule }),
+            let parts = pieces(text, |byte| b"/?&#;=,:".contains(&byte));
+            let found = secrets.len();
+            secrets.extend(parts.filter_map(|part| {
+                let rule = self.percent(text, &part)?;
+                let range = word.start + part.start..word.start + part.end;
+                Some(Secret { range, rule })
+            }));
+            if secrets.len() == found {
+                secrets.push(Secret { range: word, rule });
             }
         }
     }

@@ -27,6 +27,11 @@
 //! number of times, whatever the string: a rule goes on behind what it has read, or
 //! reads no further than it must to tell. There is no expression that is built from
 //! input.
+//!
+//! A mark in the place of a secret changes what stands beside it: a value ends earlier,
+//! a name is shorter. So a string in which something was hidden is looked at again,
+//! until nothing is, or, after [`LOOKS`], all of it is. Whoever redacts a record once
+//! more finds nothing, therefore, that it still showed.
 
 mod cards;
 mod encodings;
@@ -50,6 +55,8 @@ pub(super) const LAYERS: u8 = 3;
 /// A shorter string holds no secret that could be told from a word, unless there is
 /// punctuation in it.
 const SHORTEST: usize = 9;
+/// How many looks at a string may find something. What is left then is hidden unread.
+const LOOKS: usize = 3;
 
 /// What a secret is known by, if not by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
@@ -256,10 +263,42 @@ pub(super) struct Cleaned {
     pub(super) rules: Vec<Rule>,
 }
 
+impl Cleaned {
+    /// Takes the place of this one what is left of it.
+    fn add(&mut self, more: Self) {
+        self.text = more.text;
+        for rule in more.rules {
+            if !self.rules.contains(&rule) {
+                self.rules.push(rule);
+            }
+        }
+    }
+}
+
 impl Redactor {
     /// The string without its secrets, if it has any; `layers` more encodings may be
     /// taken off.
+    ///
+    /// It is looked at again until there is nothing to hide in what is left, for a mark
+    /// changes what stands beside it. What was encoded is not: the string that it was
+    /// found in is, with all that it holds.
     pub(super) fn without_secrets(&self, string: &str, layers: u8) -> Option<Cleaned> {
+        let mut hidden = self.look(string, layers)?;
+        if layers < LAYERS {
+            return Some(hidden);
+        }
+        for _ in 0..LOOKS {
+            match self.look(&hidden.text, layers) {
+                Some(more) if more.text != hidden.text => hidden.add(more),
+                _ => return Some(hidden),
+            }
+        }
+        REDACTED.clone_into(&mut hidden.text);
+        Some(hidden)
+    }
+
+    /// The same after one look.
+    fn look(&self, string: &str, layers: u8) -> Option<Cleaned> {
         let hints = Hints::of(string);
         if string.len() < SHORTEST && !hints.has_separator && !hints.has_escapes {
             return None;
@@ -279,9 +318,9 @@ impl Redactor {
             .then(|| replaced(text, encodings::find(self, text, layers)))
             .flatten();
         match (plain, encoded) {
-            (Some(plain), Some(mut encoded)) => {
-                encoded.rules.extend(plain.rules);
-                Some(encoded)
+            (Some(mut plain), Some(encoded)) => {
+                plain.add(encoded);
+                Some(plain)
             }
             (plain, encoded) => encoded.or(plain),
         }
@@ -297,13 +336,10 @@ fn replaced(string: &str, mut secrets: Vec<Secret>) -> Option<Cleaned> {
     let mut text = String::with_capacity(string.len());
     let mut rules = Vec::new();
     let mut at = 0;
-    let mut is_behind_a_mark = false;
     for Secret { range, rule } in secrets {
-        // What overlaps or touches is one secret to whoever looks again.
-        if range.start > at || !is_behind_a_mark {
+        if range.start >= at {
             text.push_str(string.get(at..range.start).unwrap_or_default());
             text.push_str(REDACTED);
-            is_behind_a_mark = true;
         }
         at = at.max(range.end);
         if !rules.contains(&rule) {

@@ -372,6 +372,36 @@ fn what_a_string_says_in_another_way_is_read_too() {
 }
 
 #[test]
+fn names_are_unwrapped_no_more_often_than_values() {
+    let name_of_another = |text: &str| {
+        let every = percent_encoding::NON_ALPHANUMERIC;
+        let name = percent_encoding::utf8_percent_encode(text, every).to_string();
+        format!("{{{}:1}}", serde_json::Value::from(name))
+    };
+    let once = name_of_another("{\"a\":1}");
+    assert_eq!(Redactor::default().json("", &once).unwrap().text, once);
+    let found = Redactor::default()
+        .json("", name_of_another(&once))
+        .unwrap();
+    assert_eq!(found.text, r#"{"[REDACTED]":1}"#);
+    assert_eq!(found.redacted[0].rule, Rule::Unread);
+}
+
+#[test]
+fn a_pair_whose_name_a_mark_makes_too_long_is_hidden() {
+    let name = format!("{}token", "x".repeat(250));
+    let found = Redactor::default().query("/q", &format!("a=1&{name}#hunter2&b=2"));
+    assert_eq!(found.text, "a=1&[REDACTED]&b=2");
+    assert_eq!(found.redacted, ["/q/[REDACTED]"]);
+}
+
+#[test]
+fn what_stands_for_a_nul_is_written_alike_beside_a_secret_and_alone() {
+    let found = Redactor::default().query("/q", "a=\0&b=\0AKIAIOSFODNN7EXAMPLE");
+    assert_eq!(found.text, "a=\u{fffd}&b=\u{fffd}[REDACTED]");
+}
+
+#[test]
 fn numbers_and_names_can_be_secrets_as_well() {
     let found = Redactor::default()
         .json(
