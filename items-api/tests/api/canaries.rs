@@ -531,6 +531,8 @@ impl Sender<'_> {
                     Method::GET,
                     format!("/audit/records?actor={segment}&{segment}"),
                 ),
+                (Method::GET, format!("/audit/stats?q={segment}&{segment}")),
+                (Method::GET, format!("/audit/export?format={segment}")),
                 (Method::GET, format!("/items/?{segment}=1")),
                 (Method::GET, format!("/{segment}?{segment}")),
             ] {
@@ -801,6 +803,14 @@ async fn no_secret_of_any_kind_is_found_in_anything_that_the_trail_leaves_behind
             None => break,
         }
     }
+    let mut others = String::new();
+    for path in ["stats", "export?format=ndjson", "export?format=csv"] {
+        let request = client.get(format!("{address}/audit/{path}"));
+        let response = request.bearer_auth(&token).send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        others.push_str(&response.text().await.unwrap());
+    }
+    assert!(others.len() > pages.len());
     let metrics = client
         .get(format!("{address}/metrics"))
         .send()
@@ -820,6 +830,7 @@ async fn no_secret_of_any_kind_is_found_in_anything_that_the_trail_leaves_behind
     assert!(rows.contains("[REDACTED]"));
     assert_clean("the tables", rows.as_bytes(), &canaries);
     assert_clean("the answers of /audit", pages.as_bytes(), &canaries);
+    assert_clean("the exports and counts", others.as_bytes(), &canaries);
     assert_clean("the metrics", metrics.as_bytes(), &canaries);
     assert_clean("the journal", &files(&data_dir.join("journal")), &canaries);
     for log in ["first.log", "second.log"] {
