@@ -202,6 +202,7 @@ mod tests {
             "from=2026-11-24&to=2026-11-23",
             "from=-1h&from=-2h",
             "q=+",
+            "q=1+2+3+4+5+6+7+8+9+10+11+12+13+14+15+16+17",
         ] {
             assert_eq!(code(query), "invalid_parameter", "{query}");
         }

@@ -15,6 +15,8 @@ use crate::record::Outcome;
 pub(super) const MAX_VALUES: usize = 100;
 /// The longest value, in bytes.
 pub(super) const MAX_VALUE_BYTES: usize = 1024;
+/// How many words one search may name: each is looked for by itself.
+const MAX_WORDS: usize = 16;
 /// The most records that a page may have.
 pub(super) const MAX_LIMIT: u16 = 1000;
 /// Before the path of a place in the request.
@@ -116,8 +118,8 @@ impl<'a> Parameter<'a> {
 
     /// Some words, with spaces between them.
     pub(super) fn words(&self) -> Result<String, Problem> {
-        if self.value.trim().is_empty() {
-            return Err(self.invalid("words such as `red apple`"));
+        if !(1..=MAX_WORDS).contains(&self.value.split_whitespace().count()) {
+            return Err(self.invalid(&format!("1 to {MAX_WORDS} words, such as `red apple`")));
         }
         Ok(self.text())
     }
