@@ -1,8 +1,9 @@
-//! Headers of answers that are data and no pages.
+//! Headers of answers that are data and no pages, and of those that a client has.
 
+use actix_web::HttpRequest;
 use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CROSS_ORIGIN_RESOURCE_POLICY, HeaderName, HeaderValue,
-    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CROSS_ORIGIN_RESOURCE_POLICY, EntityTag, Header as _,
+    HeaderName, HeaderValue, IfNoneMatch, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::middleware::DefaultHeaders;
 
@@ -36,4 +37,15 @@ pub fn for_data() -> DefaultHeaders {
     HEADERS
         .into_iter()
         .fold(DefaultHeaders::new(), DefaultHeaders::add)
+}
+
+/// Whether the client has this answer already: one of the tags that it names is the
+/// answer's, weak or not, or it asks for none at all
+/// ([RFC 9110, section 13.1.2](https://www.rfc-editor.org/rfc/rfc9110#section-13.1.2)).
+pub(crate) fn is_known(request: &HttpRequest, etag: &EntityTag) -> bool {
+    match IfNoneMatch::parse(request) {
+        Ok(IfNoneMatch::Any) => true,
+        Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|tag| tag.weak_eq(etag)),
+        Err(_) => false,
+    }
 }

@@ -35,7 +35,7 @@
 //! # The way of a record
 //!
 //! ```text
-//! request ─▶ capture ─▶ redact ─▶ journal ─▶ writer ─▶ postgres ─▶ routes
+//! request ─▶ capture ─▶ redact ─▶ journal ─▶ writer ─▶ postgres ─▶ routes ─▶ viewer
 //! ```
 //!
 //! The modules stand in this order. A room knows those downstream of it by their
@@ -56,6 +56,7 @@ mod writer;
 mod postgres;
 
 pub mod routes;
+mod viewer;
 
 mod auditable;
 mod authenticate;

@@ -79,6 +79,12 @@ pub const INVALID_CREDENTIALS: Kind =
 /// The credentials were accepted once, but their time is over.
 pub const EXPIRED_CREDENTIALS: Kind =
     Kind::new(401, "expired_credentials", "The credentials have expired");
+/// The credentials are valid, but not of a kind that can be kept in a cookie.
+pub const UNSUITABLE_CREDENTIALS: Kind = Kind::new(
+    400,
+    "unsuitable_credentials",
+    "The credentials cannot be kept in a cookie",
+);
 /// The actor is known and may not do this.
 pub const FORBIDDEN: Kind = Kind::new(403, "forbidden", "The actor is not allowed to do this");
 /// There is no such record.

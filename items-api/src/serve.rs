@@ -355,7 +355,8 @@ mod tests {
                 let pattern = path
                     .replace("{item}", "{item_id}")
                     .replace("{record}", "{id}")
-                    .replace("/docs/swagger-ui.css", "/docs/{file:.*}");
+                    .replace("/docs/swagger-ui.css", "/docs/{file:.*}")
+                    .replace("/audit/ui/main.js", "/audit/ui/{file}");
                 let pattern = if pattern.is_empty() { "/" } else { &pattern };
                 Some(format!("{method} {pattern}"))
             })
@@ -376,7 +377,14 @@ mod tests {
         let actions: Vec<&str> = routes.iter().map(|route| route.action.as_str()).collect();
         assert_eq!(
             actions,
-            ["delete_item", "patch_item", "create_item", "replace_item"]
+            [
+                "sign_out_of_audit",
+                "delete_item",
+                "patch_item",
+                "sign_in_to_audit",
+                "create_item",
+                "replace_item"
+            ]
         );
     }
 }

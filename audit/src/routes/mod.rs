@@ -13,15 +13,18 @@ mod parameter;
 mod parameters;
 mod reader;
 pub(crate) mod records;
+mod session;
 mod stats;
 mod stream;
 #[cfg(test)]
 mod tests;
 
+use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 
 use crate::headers;
 use crate::methods::read_only;
+use crate::viewer;
 pub use reader::READER_ROLES;
 
 /// Mounts `/audit`. The app needs the [`Audit`](crate::Audit) in its data.
@@ -40,6 +43,9 @@ pub fn configure(config: &mut ServiceConfig) {
             .service(read_only(web::resource("/stats"), stats::stats))
             .service(read_only(web::resource("/export"), export::export))
             .service(read_only(web::resource("/stream"), stream::follow))
+            .configure(session::configure)
+            .configure(viewer::configure)
+            .wrap(from_fn(session::cookie_as_credentials))
             .wrap(headers::for_data()),
     );
 }
@@ -48,7 +54,16 @@ pub fn configure(config: &mut ServiceConfig) {
 #[cfg(feature = "openapi")]
 #[derive(utoipa::OpenApi)]
 #[openapi(
-    paths(records::list, records::get, stats::stats, export::export, stream::follow),
+    paths(
+        records::list,
+        records::get,
+        stats::stats,
+        export::export,
+        stream::follow,
+        session::sign_in,
+        session::sign_out,
+        session::show,
+    ),
     components(schemas(crate::record::Record, crate::problem::Document<'static>)),
     tags((name = "audit", description = "The audit trail, for auditors and admins"))
 )]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use actix_web::http::header::{CONTENT_TYPE, ETag, EntityTag, Header as _, IfNoneMatch, LINK};
+use actix_web::http::header::{CONTENT_TYPE, ETag, EntityTag, LINK};
 use actix_web::web::Path;
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, Utc};
@@ -15,6 +15,7 @@ use super::parameters;
 use super::reader::Reader;
 use crate::AuditScope;
 use crate::audited;
+use crate::headers::is_known;
 use crate::postgres::{Order, Page, PageRequest};
 use crate::problem::{Problem, RECORD_NOT_FOUND};
 
@@ -150,17 +151,6 @@ pub(super) async fn get(
         .insert_header((CONTENT_TYPE, "application/json"))
         .insert_header(ETag(etag))
         .body(found.canonical))
-}
-
-/// Whether the client has the record already: one of the tags that it names is the
-/// record's, weak or not, or it asks for none at all
-/// ([RFC 9110, section 13.1.2](https://www.rfc-editor.org/rfc/rfc9110#section-13.1.2)).
-fn is_known(request: &HttpRequest, etag: &EntityTag) -> bool {
-    match IfNoneMatch::parse(request) {
-        Ok(IfNoneMatch::Any) => true,
-        Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|tag| tag.weak_eq(etag)),
-        Err(_) => false,
-    }
 }
 
 /// What `GET /audit/records` answers.

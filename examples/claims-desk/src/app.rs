@@ -190,7 +190,14 @@ mod tests {
         let actions: Vec<&str> = routes.iter().map(|route| route.action.as_str()).collect();
         assert_eq!(
             actions,
-            ["file_claim", "upload_evidence", "issue_key", "decide_claim"]
+            [
+                "sign_out_of_audit",
+                "sign_in_to_audit",
+                "file_claim",
+                "upload_evidence",
+                "issue_key",
+                "decide_claim"
+            ]
         );
     }
 

@@ -25,4 +25,5 @@ mod privileges;
 mod program;
 mod redaction;
 mod service;
+mod sessions;
 mod tokens;

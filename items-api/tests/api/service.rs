@@ -77,16 +77,19 @@ async fn the_openapi_document_names_every_route_and_every_answer() {
         })
         .collect();
     let expected = [
+        "delete /audit/ui/session",
         "delete /items/{item_id}",
         "get /",
         "get /audit/records",
         "get /audit/records/{id}",
+        "get /audit/ui/session",
         "get /health/live",
         "get /health/ready",
         "get /items/",
         "get /items/{item_id}",
         "get /metrics",
         "patch /items/{item_id}",
+        "post /audit/ui/session",
         "post /items/",
         "put /items/{item_id}",
     ];
