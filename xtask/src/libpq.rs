@@ -7,8 +7,8 @@
 
 use std::path::Path;
 
-use crate::Result;
-use crate::command::{program, run, say, succeeds};
+use crate::apt;
+use crate::command::{program, say, succeeds};
 
 /// The features that cargo needs to link libpq.
 ///
@@ -18,9 +18,9 @@ pub(crate) fn features() -> Vec<&'static str> {
     if is_linkable() {
         return Vec::new();
     }
-    if is_root() && succeeds(program("apt-get").arg("--version")) {
+    if apt::is_usable() {
         say("installing libpq-dev, which Diesel needs");
-        let installed = install();
+        let installed = apt::install(&["libpq-dev", "pkg-config"]);
         if installed.is_ok() && is_linkable() {
             return Vec::new();
         }
@@ -50,24 +50,4 @@ fn has_library_beside_pg_config() -> bool {
             .iter()
             .any(|name| folder.join(name).exists())
     })
-}
-
-fn install() -> Result {
-    let apt = || {
-        let mut apt = program("apt-get");
-        apt.args(["--quiet", "--yes"])
-            .env("DEBIAN_FRONTEND", "noninteractive");
-        apt
-    };
-    run(apt().arg("update"))?;
-    run(apt().args([
-        "install",
-        "--no-install-recommends",
-        "libpq-dev",
-        "pkg-config",
-    ]))
-}
-
-fn is_root() -> bool {
-    crate::command::output(program("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
 }

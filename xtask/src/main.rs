@@ -3,7 +3,10 @@
 //! They link nothing that needs a C library, so they start on a machine that has
 //! only a Rust toolchain, and set up the rest.
 
+mod apt;
+mod axe;
 mod bench;
+mod chromium;
 mod ci;
 mod command;
 mod contract;
@@ -89,6 +92,8 @@ enum Command {
     },
     /// Everything that must hold before a change is merged
     Ci,
+    /// Take the pictures of the viewer in docs/images anew
+    Screenshots,
     /// Write docs/openapi.json and the Diesel schemas anew
     Generate,
 }
@@ -105,6 +110,7 @@ fn main() -> ExitCode {
             targets, seconds, ..
         } => fuzz::fuzz(&targets, seconds),
         Command::Ci => ci::ci(),
+        Command::Screenshots => test::screenshots(),
         Command::Generate => generate::generate(),
     };
     match done {
