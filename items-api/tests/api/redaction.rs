@@ -133,13 +133,21 @@ async fn the_service_hides_hashes_and_shows_as_it_is_configured() {
         found[0]["id"], record["id"],
         "a known value is found by its hash"
     );
+    // In the order of the request, which is that of the test's own JSON.
+    let mut hidden: Vec<&str> = record["redacted"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|pointer| pointer.as_str().unwrap())
+        .collect();
+    hidden.sort_unstable();
     assert_eq!(
-        record["redacted"],
-        json!([
+        hidden,
+        [
             "/request/attributes/LoyaltyNumber",
             "/request/attributes/email",
             "/request/attributes/pin",
             "/request/name"
-        ])
+        ]
     );
 }
