@@ -128,10 +128,7 @@ impl Filter {
         all.extend(one_of!(column::http_request_id, &self.request_ids));
         all.extend(one_of!(column::http_trace_id, &self.trace_ids));
         all.extend(any(self.words.iter().map(|words| holds_words(words))));
-        for payload in &self.payloads {
-            all.push(holds_at(payload));
-            all.extend(implied(payload));
-        }
+        all.extend(self.payloads.iter().map(holds_at));
         let both = |one, other| Box::new(Condition::and(one, other)) as Condition<'_>;
         all.into_iter()
             .reduce(both)
@@ -212,17 +209,4 @@ fn holds_at(payload: &PayloadMatch) -> Condition<'_> {
             .bind::<Array<Text>, _>(&payload.values)
             .sql(")"),
     )
-}
-
-/// What [`holds_at`] implies and an index over the payloads' text can find, unless a
-/// value has characters that the text shows otherwise.
-fn implied(payload: &PayloadMatch) -> Option<Condition<'_>> {
-    let is_shown = |character: char| {
-        !character.is_control() && !matches!(character, '"' | '\\' | '\u{10000}'..)
-    };
-    let values = &payload.values;
-    if !values.iter().all(|value| value.chars().all(is_shown)) {
-        return None;
-    }
-    any(values.iter().map(|value| holds_text(value)))
 }

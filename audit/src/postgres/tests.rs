@@ -524,7 +524,7 @@ impl<Q> Query for Explain<Q> {
 impl<Q> RunQueryDsl<PgConnection> for Explain<Q> {}
 
 #[test]
-fn an_index_over_the_payloads_is_found_by_what_looks_into_them() {
+fn an_index_over_the_payloads_is_found_by_who_searches_them() {
     let database = TestDatabase::migrated(None);
     let mut owner = database.connect();
     owner
@@ -535,24 +535,15 @@ fn an_index_over_the_payloads_is_found_by_what_looks_into_them() {
              SET enable_seqscan = off; SET enable_indexscan = off; SET plan_cache_mode = force_custom_plan",
         )
         .unwrap();
-    let words = Filter {
+    let filter = Filter {
         words: vec!["red apple".to_owned(), "pear".to_owned()],
         ..Filter::default()
     };
-    let place = Filter {
-        payloads: vec![PayloadMatch {
-            path: vec!["name".to_owned()],
-            values: vec!["apple".to_owned()],
-        }],
-        ..Filter::default()
-    };
-    for filter in [words, place] {
-        let query = schema::audit_records::table
-            .select(schema::audit_records::id)
-            .filter(filter.condition());
-        let plan: Vec<String> = Explain(query).load(&mut owner).unwrap();
-        let plan = plan.join("\n");
-        assert!(plan.contains("payload_text"), "{plan}");
-        assert!(plan.contains("Bitmap Index Scan"), "{plan}");
-    }
+    let query = schema::audit_records::table
+        .select(schema::audit_records::id)
+        .filter(filter.condition());
+    let plan: Vec<String> = Explain(query).load(&mut owner).unwrap();
+    let plan = plan.join("\n");
+    assert!(plan.contains("payload_text"), "{plan}");
+    assert!(plan.contains("Bitmap Index Scan"), "{plan}");
 }

@@ -4,7 +4,7 @@
 import { h, svg } from "./dom.js";
 import { OUTCOMES } from "./fields.js";
 import { onPreferences } from "./preferences.js";
-import { dateTime, tick } from "./time.js";
+import { dateTime, tick, ticks } from "./time.js";
 
 const WIDTH = 1000;
 const HEIGHT = 72;
@@ -89,12 +89,15 @@ export function histogram(root, { narrow }) {
   }
 
   function drawAxis() {
-    const from = Date.parse(stats.buckets[0].from);
-    const spanMs = stats.buckets.length * stats.bucket_s * 1000;
-    const count = root.clientWidth < 600 ? 3 : 6;
-    axis.replaceChildren(
-      ...Array.from({ length: count }, (_, number) => h("span", null, tick(from + (spanMs * number) / count, spanMs))),
-    );
+    const from = startOf(0);
+    const spanMs = startOf(stats.buckets.length) - from;
+    const most = root.clientWidth < 600 ? 4 : 8;
+    const labels = ticks(from, spanMs, most).map((ms) => {
+      const label = h("span", null, tick(ms, spanMs));
+      label.style.left = `${((ms - from) / spanMs) * 100}%`;
+      return label;
+    });
+    axis.replaceChildren(...labels);
   }
 
   const startOf = (number) => Date.parse(stats.buckets[0].from) + number * stats.bucket_s * 1000;

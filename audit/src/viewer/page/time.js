@@ -49,9 +49,27 @@ function clock(at, seconds) {
   return `${two(at.hours)}:${two(at.minutes)}${seconds ? `:${two(at.seconds)}` : ""}`;
 }
 
+/** What may lie between two marks of an axis, in seconds: people read round times. */
+const TICKS_S = [1, 5, 15, 30, 60, 300, 900, 1800, 3600, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800, 2_419_200, 7_862_400, 31_449_600];
+
+/** The first Monday, so that weeks begin on Mondays. */
+const MONDAY_MS = 4 * 86_400_000;
+
+/** Round times within a span, at most so many; the last one has room for its label. */
+export function ticks(fromMs, spanMs, most) {
+  const step = 1000 * (TICKS_S.find((seconds) => spanMs / (seconds * 1000) <= most) ?? spanMs / 1000);
+  const zone = preferences.zone === "utc" ? 0 : -new Date(fromMs).getTimezoneOffset() * 60_000;
+  const origin = MONDAY_MS - zone;
+  const found = [];
+  for (let at = Math.ceil((fromMs - origin) / step) * step + origin; at < fromMs + spanMs * 0.94; at += step) found.push(at);
+  return found;
+}
+
 /** As short as the span of an axis allows. */
 export function tick(ms, spanMs) {
   const at = parts(ms);
+  const isMidnight = at.hours + at.minutes + at.seconds === 0;
+  if (isMidnight && spanMs <= 7 * 86_400_000) return `${two(at.day)} ${MONTHS[at.month]}`;
   if (spanMs <= 15 * 60_000) return clock(at, true);
   if (spanMs <= 36 * 3_600_000) return clock(at, false);
   if (spanMs <= 7 * 86_400_000) return `${two(at.day)} ${MONTHS[at.month]} ${clock(at, false)}`;
