@@ -5,9 +5,11 @@
 //! rounds; ratios are what counts.
 
 mod app;
+mod conditions;
 mod handlers;
 mod journal;
 mod load;
+mod query;
 mod redaction;
 mod report;
 mod statistics;
@@ -19,7 +21,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 use private_postgres::{Binaries, Durability, PrivatePostgres, Settings};
 use tempfile::TempDir;
 
@@ -30,7 +32,10 @@ type Result<T = ()> = std::result::Result<T, Error>;
 
 /// Measures what the audit trail costs, side by side with doing without.
 #[derive(Parser)]
+#[command(args_conflicts_with_subcommands = true)]
 struct Cli {
+    #[command(subcommand)]
+    instead: Option<Instead>,
     /// How often each side takes its turn
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
@@ -50,9 +55,16 @@ struct Cli {
     #[arg(
         long,
         env = "PRIVATE_POSTGRES_CACHE",
-        default_value = ".cache/postgres"
+        default_value = ".cache/postgres",
+        global = true
     )]
     postgres_cache: PathBuf,
+}
+
+#[derive(Subcommand)]
+enum Instead {
+    /// Measures how fast the trail is read when it is large
+    Query(query::Arguments),
 }
 
 /// What is compared.
@@ -94,6 +106,9 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result {
     let binaries = Binaries::find_or_install(&cli.postgres_cache, &mut |step| say(step))?;
+    if let Some(Instead::Query(arguments)) = &cli.instead {
+        return query::run(arguments, &binaries);
+    }
     let folder = tempfile::Builder::new().prefix("bench-").tempdir()?;
     let bench = Bench {
         rounds: cli.rounds,
@@ -116,7 +131,7 @@ fn run(cli: &Cli) -> Result {
     }
     match &cli.output {
         Some(path) => fs::write(path, report.markdown())?,
-        None => writeln!(io::stdout(), "{}", report.markdown())?,
+        None => print(report.markdown())?,
     }
     if let Some(path) = &cli.raw {
         fs::write(path, report.raw())?;
@@ -132,6 +147,10 @@ impl Bench {
         audit::migrate(&url, None)?;
         Ok(url)
     }
+}
+
+fn print(text: &str) -> Result {
+    Ok(writeln!(io::stdout(), "{text}")?)
 }
 
 fn say(line: &str) {

@@ -1,14 +1,12 @@
 //! The figures as text.
 
 use std::fmt::Write as _;
-use std::process::Command;
 
 use diesel::Connection as _;
-use diesel::RunQueryDsl as _;
 use diesel::pg::PgConnection;
 
 use crate::statistics::{median, quantile, spread};
-use crate::{Bench, Result};
+use crate::{Bench, Result, conditions};
 
 /// A baseline that varies by more than this tells little.
 const NOISY: f64 = 0.15;
@@ -28,46 +26,19 @@ pub(crate) struct Side<'a> {
 
 impl Report {
     pub(crate) fn new(bench: &Bench) -> Result<Self> {
-        let uname = rustix::system::uname();
         let mut connection = PgConnection::establish(&bench.postgres.database_url("postgres"))?;
-        let version: String =
-            diesel::select(diesel::dsl::sql::<diesel::sql_types::Text>("version()"))
-                .get_result(&mut connection)?;
-        let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let cpu = cpu
-            .lines()
-            .find_map(|line| line.strip_prefix("model name"))
-            .map_or("unknown", |name| name.trim_start_matches([' ', '\t', ':']));
         let mut text = String::from(
             "# Benchmarks\n\nWritten by `cargo xtask bench`. All sides of a comparison take turns within one run; figures are\nmedians over the rounds, and the ratio to the baseline of the same run is what counts. Load,\nservice and PostgreSQL share the machine's cores.\n\n",
         );
-        for (name, value) in [
-            ("date", output("date", &["-u", "+%Y-%m-%d"])),
-            (
-                "commit",
-                output("git", &["describe", "--always", "--dirty"]),
-            ),
-            (
-                "machine",
-                format!(
-                    "{cpu}, {} cores, {} {}",
-                    std::thread::available_parallelism().map_or(0, usize::from),
-                    uname.sysname().to_string_lossy(),
-                    uname.release().to_string_lossy()
-                ),
-            ),
-            ("compiler", output("rustc", &["--version"])),
-            (
-                "PostgreSQL",
-                format!("{version}, fsync on, on a unix socket"),
-            ),
-            (
-                "rounds",
-                format!("{}, turns of {} s", bench.rounds, bench.turn.as_secs()),
-            ),
-        ] {
+        for (name, value) in conditions::of(&mut connection)? {
             let _ = writeln!(text, "- {name}: {value}");
         }
+        let _ = writeln!(
+            text,
+            "- PostgreSQL's settings: fsync on, on a unix socket\n- rounds: {}, turns of {} s",
+            bench.rounds,
+            bench.turn.as_secs()
+        );
         Ok(Self {
             text,
             raw: "comparison\tside\tround\tvalue\n".to_owned(),
@@ -142,11 +113,4 @@ impl Report {
     pub(crate) fn raw(&self) -> &str {
         &self.raw
     }
-}
-
-fn output(program: &str, arguments: &[&str]) -> String {
-    Command::new(program).args(arguments).output().map_or_else(
-        |_| "unknown".to_owned(),
-        |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
-    )
 }

@@ -62,9 +62,13 @@ enum Command {
         #[arg(last = true)]
         arguments: Vec<OsString>,
     },
-    /// Measure what the audit trail costs; writes docs/benchmarks.md and .tsv
+    /// Measure what the audit trail costs, or how fast it is read
     Bench {
-        /// Arguments of the benchmarks themselves, for example `-- --rounds 1 --seconds 1`
+        /// What is measured
+        #[arg(value_enum, default_value_t = bench::Subject::Cost)]
+        subject: bench::Subject,
+        /// Arguments of the benchmarks themselves, for example `-- --rounds 1 --seconds 1`,
+        /// or `query -- --records 200000`
         #[arg(last = true)]
         arguments: Vec<OsString>,
     },
@@ -103,7 +107,7 @@ fn main() -> ExitCode {
         Command::Run { release, arguments } => run::run(release, &arguments),
         Command::Test { arguments } => test::test(&arguments),
         Command::Faults { arguments } => faults::faults(&arguments),
-        Command::Bench { arguments } => bench::bench(&arguments),
+        Command::Bench { subject, arguments } => bench::bench(subject, &arguments),
         Command::Contract { arguments } => contract::contract(&arguments),
         Command::Fuzz { check: true, .. } => fuzz::check(),
         Command::Fuzz {
