@@ -195,6 +195,13 @@ pub(crate) fn is_ready(cluster: &Path) -> bool {
     })
 }
 
+/// Where the server says that its socket is.
+pub(crate) fn socket_folder(cluster: &Path) -> Option<PathBuf> {
+    let text = fs::read_to_string(pid_file(cluster)).ok()?;
+    let folder = text.lines().nth(4)?;
+    (!folder.is_empty()).then(|| folder.into())
+}
+
 /// The server that runs on this folder, if one does.
 pub(crate) fn server_process(cluster: &Path) -> Option<Pid> {
     let text = fs::read_to_string(pid_file(cluster)).ok()?;

@@ -125,7 +125,8 @@ pub(crate) fn digest(path: &Path) -> String {
     format!("{hash:016x}")
 }
 
-fn cluster_in(home: &Path) -> PathBuf {
+/// PostgreSQL's own data folder.
+pub(crate) fn cluster_in(home: &Path) -> PathBuf {
     home.join("cluster")
 }
 
@@ -262,6 +263,44 @@ fn lend(home: &Path, account: &Account) -> Result<(), Error> {
             .map_err(cannot("open", home))?;
     }
     Ok(())
+}
+
+/// Where the data of a folder may be, of those places that there are.
+pub(crate) fn places(requested: &Path) -> Vec<PathBuf> {
+    let Ok(home) = fs::canonicalize(requested) else {
+        return Vec::new();
+    };
+    let elsewhere = ELSEWHERE.map(|base| substitute(Path::new(base), &home));
+    // Only root's data are put elsewhere.
+    let is_root = rustix::process::geteuid().is_root();
+    let elsewhere = elsewhere
+        .into_iter()
+        .filter(|path| is_root && path.exists());
+    let elsewhere: Vec<PathBuf> = elsewhere.collect();
+    std::iter::once(home).chain(elsewhere).collect()
+}
+
+/// Who holds the lock on the folder, if anybody does: the number of a process.
+pub(crate) fn owner(home: &Path) -> Result<Option<String>, Error> {
+    let path = home.join("owner.lock");
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
+        .open(&path);
+    let file = match file {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(cannot("open", &path)(error)),
+    };
+    match flock(&file, FlockOperation::NonBlockingLockShared) {
+        // It is given back at once, and an owner that wants it tries again.
+        Ok(()) => Ok(None),
+        Err(Errno::WOULDBLOCK | Errno::INTR) => {
+            let owner = fs::read_to_string(&path).unwrap_or_default();
+            Ok(Some(owner.trim().to_owned()))
+        }
+        Err(error) => Err(cannot("lock", &path)(error.into())),
+    }
 }
 
 /// Takes the lock on the folder.

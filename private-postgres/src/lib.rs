@@ -46,7 +46,8 @@
 //! A data folder has one owner. A second one, in this process or another, gets
 //! [`Error::InUse`] after three seconds; it is not attached to the first one's
 //! server, which would vanish under it without notice. Whoever else wants to
-//! connect is given [`PrivatePostgres::database_url`].
+//! connect is given [`PrivatePostgres::database_url`], or finds the server by
+//! [`RunningPostgres::find`] and has to live with its end.
 //!
 //! The lock is held by the server's processes as well. After a `kill -9` of the
 //! owner the next one waits until the old server has ended, and stops it itself
@@ -84,10 +85,12 @@ mod command;
 mod error;
 mod home;
 mod install;
+mod running;
 mod server;
 mod socket;
 mod wire;
 
 pub use binaries::Binaries;
 pub use error::Error;
+pub use running::RunningPostgres;
 pub use server::{Durability, PrivatePostgres, Settings};

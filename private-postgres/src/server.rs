@@ -136,13 +136,7 @@ impl PrivatePostgres {
     /// a password: whoever reaches the socket is believed to be who they say.
     #[must_use]
     pub fn database_url_as(&self, database: &str, login: &str) -> String {
-        // The port is named because PGPORT would change the socket's name.
-        format!(
-            "postgresql:///{}?host={}&port={PORT}&user={}",
-            percent_encoded(database.as_bytes(), b""),
-            percent_encoded(self.socket_folder.as_os_str().as_bytes(), b"/"),
-            percent_encoded(login.as_bytes(), b""),
-        )
+        address(&self.socket_folder, database, login)
     }
 
     /// Creates a database unless it exists.
@@ -364,6 +358,17 @@ fn tail_of(log: &Path) -> String {
         Ok(text) => last_lines(&String::from_utf8_lossy(&text), 20),
         Err(error) => format!("(it cannot be read: {error})"),
     }
+}
+
+/// The address of a database behind a socket.
+pub(crate) fn address(socket_folder: &Path, database: &str, login: &str) -> String {
+    // The port is named because PGPORT would change the socket's name.
+    format!(
+        "postgresql:///{}?host={}&port={PORT}&user={}",
+        percent_encoded(database.as_bytes(), b""),
+        percent_encoded(socket_folder.as_os_str().as_bytes(), b"/"),
+        percent_encoded(login.as_bytes(), b""),
+    )
 }
 
 /// A text as a part of an address.
