@@ -86,6 +86,7 @@ mod tail;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod throttle;
+mod trail;
 
 pub use audit_macros::{Auditable, audited};
 pub use auditable::{Auditable, Classified};
@@ -105,6 +106,7 @@ pub use postgres::{
 pub use problem::Problem;
 pub use record::{Actor, ActorKind, Outcome, Record};
 pub use throttle::{Allowance, InvalidAllowance};
+pub use trail::{Pages, Records, Trail, TrailError, TrailQuery};
 
 /// Compiles, and where it can runs, what the guide shows.
 #[cfg(doctest)]

@@ -1,23 +1,25 @@
-//! Records that the trail makes of itself: that it starts, stops, has a gap, or does
-//! not admit somebody.
+//! Records that the trail makes of itself: that it starts, stops, has a gap, does not
+//! admit somebody, or is read without a service.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::clock::id_at;
-use crate::record::{Actor, Change, Client, JsonText, Outcome, Record, SCHEMA};
+use crate::record::{Actor, Change, Client, JsonText, Outcome, Record, Resource, SCHEMA};
 use crate::redact::Redactor;
 
 /// What one of the trail's own records says; the rest is the same for all of them.
 #[derive(Debug)]
 pub(crate) struct OwnRecord {
-    /// Begins with `audit.`, which no annotation of a service should.
+    /// Begins with `audit.`, which no annotation of a service should, unless a route
+    /// has the same action.
     pub(crate) action: &'static str,
     /// When what it tells of began.
     pub(crate) occurred_at: DateTime<Utc>,
     pub(crate) outcome: Outcome,
     pub(crate) reason: Option<&'static str>,
     pub(crate) actor: Actor,
+    pub(crate) resource: Option<Resource>,
     pub(crate) client: Option<Client>,
     pub(crate) changes: Vec<Change>,
     /// An object.
@@ -33,6 +35,7 @@ impl OwnRecord {
             outcome,
             reason: None,
             actor: Actor::system("audit"),
+            resource: None,
             client: None,
             changes: Vec::new(),
             notes: Value::Object(serde_json::Map::new()),
@@ -68,7 +71,7 @@ impl OwnRecord {
                 id: Some(id.text).filter(|id| !id.is_empty()),
                 ..self.actor
             },
-            resource: None,
+            resource: self.resource,
             http: None,
             client: self.client,
             request: None,

@@ -39,6 +39,36 @@ pub const SCHEMA: i16 = 1;
 /// The order of the fields is the order of the canonical bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(example = json!({
+    "id": "01932b00-0000-7000-8000-000000000000",
+    "schema": 1,
+    "service": "items-api",
+    "instance": "6f1c2b7e0d3a4f5e8a9b0c1d2e3f4a5b",
+    "seq": 42,
+    "occurred_at": "2024-11-14T12:45:13.728000Z",
+    "duration_us": 1830,
+    "action": "create_item",
+    "outcome": "success",
+    "reason": null,
+    "actor": { "kind": "user", "id": "alice", "roles": ["user"], "auth": "jwt", "credential": null },
+    "resource": { "type": "item", "id": "7d3f2a10-5b7c-4c1e-9a51-0f6f3f0f6a11" },
+    "http": {
+        "method": "POST",
+        "route": "/items/",
+        "path": "/items/",
+        "query": null,
+        "status": 201,
+        "request_id": "5a0c4bb2-56a1-4a8e-8c39-07b9e1f0e2d4",
+        "trace_id": null
+    },
+    "client": { "ip": "192.0.2.7", "peer": "192.0.2.7", "user_agent": "curl/8.14.1" },
+    "request": { "name": "Kettle", "attributes": { "password": "[REDACTED]" } },
+    "response": null,
+    "changes": [],
+    "notes": {},
+    "redacted": ["/request/attributes/password"],
+    "truncated": []
+})))]
 #[serde(deny_unknown_fields)]
 pub struct Record {
     /// UUIDv7, fixed at capture: the key that makes every write idempotent.
@@ -61,20 +91,24 @@ pub struct Record {
     /// How it ended.
     pub outcome: Outcome,
     /// A stable code that says why it did not succeed; never raw error text.
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub reason: Option<String>,
     /// Who attempted it.
     pub actor: Actor,
     /// What it was attempted on.
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub resource: Option<Resource>,
     /// The request that carried it.
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub http: Option<Http>,
     /// Where the request came from.
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub client: Option<Client>,
     /// The request's payload, redacted.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<serde_json::Value>))]
+    #[cfg_attr(feature = "openapi", schema(required, value_type = Option<serde_json::Value>))]
     pub request: Option<JsonText>,
     /// The response's payload, redacted.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<serde_json::Value>))]
+    #[cfg_attr(feature = "openapi", schema(required, value_type = Option<serde_json::Value>))]
     pub response: Option<JsonText>,
     /// The fields that the attempt changed.
     pub changes: Vec<Change>,
@@ -190,12 +224,15 @@ pub struct Actor {
     /// What kind of actor it is.
     pub kind: ActorKind,
     /// The actor's id as the service's authentication knows it.
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub id: Option<String>,
     /// The roles the actor held at that moment.
     pub roles: Vec<String>,
     /// How the actor was authenticated, for instance `jwt`.
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub auth: Option<String>,
     /// The id of the credential used, never the credential itself.
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub credential: Option<String>,
 }
 
@@ -283,9 +320,11 @@ impl ActorKind {
 #[serde(deny_unknown_fields)]
 pub struct Resource {
     /// The kind of thing, as the annotation names it.
+    #[cfg_attr(feature = "openapi", schema(required))]
     #[serde(rename = "type")]
     pub kind: Option<String>,
     /// Which one.
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub id: Option<String>,
 }
 
@@ -297,16 +336,20 @@ pub struct Http {
     /// The request's method.
     pub method: String,
     /// The pattern of the route that matched, for instance `/items/{item_id}`.
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub route: Option<String>,
     /// The path as it was requested.
     pub path: String,
     /// The query string as it was requested, redacted.
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub query: Option<String>,
     /// The status of the response, if there was one.
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub status: Option<i16>,
     /// The request's id, which the response carries too.
     pub request_id: String,
     /// The trace the request belongs to, from its `traceparent`.
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub trace_id: Option<String>,
 }
 
@@ -316,12 +359,13 @@ pub struct Http {
 #[serde(deny_unknown_fields)]
 pub struct Client {
     /// The client's address.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    #[cfg_attr(feature = "openapi", schema(required, value_type = Option<String>))]
     pub ip: Option<IpAddr>,
     /// The other end of the connection: the last proxy, or the client itself.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    #[cfg_attr(feature = "openapi", schema(required, value_type = Option<String>))]
     pub peer: Option<IpAddr>,
     /// What the client calls itself.
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub user_agent: Option<String>,
 }
 
@@ -333,10 +377,10 @@ pub struct Change {
     /// JSON pointer to the field.
     pub path: String,
     /// Its value before, redacted.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<serde_json::Value>))]
+    #[cfg_attr(feature = "openapi", schema(required, value_type = Option<serde_json::Value>))]
     pub old: Option<JsonText>,
     /// Its value after, redacted.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<serde_json::Value>))]
+    #[cfg_attr(feature = "openapi", schema(required, value_type = Option<serde_json::Value>))]
     pub new: Option<JsonText>,
 }
 

@@ -1,7 +1,9 @@
 //! The command line of `items-api`.
 
 mod dead_letters;
+mod postgres;
 mod redact;
+mod trail;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -11,8 +13,8 @@ use audit::printable;
 use clap::{Parser, Subcommand};
 use items_api::auth::{self, Role};
 use items_api::config::{Config, Options};
-use items_api::{docs, log, logins, serve};
-use private_postgres::{Binaries, Durability, PrivatePostgres, Settings};
+use items_api::{docs, log, serve};
+use postgres::Postgres;
 use tokio::signal::unix::{SignalKind, signal};
 use uuid::Uuid;
 
@@ -49,6 +51,16 @@ enum Command {
         #[arg(long, value_name = "SECONDS", default_value_t = 24 * 60 * 60, value_parser = clap::value_parser!(u64).range(1..=366 * 24 * 60 * 60))]
         ttl_s: u64,
     },
+    /// Show records of the audit trail, the newest first
+    ///
+    /// On a terminal they are a table, in a pipe NDJSON: a line for each record, its
+    /// canonical bytes. Reading leaves a record too, before the first one is shown.
+    Query(trail::QueryArguments),
+    /// Write all records of a filter into a file, the oldest first
+    ///
+    /// The file is whole or not there: until then it is called FILE.part, and --resume
+    /// goes on where it ends. Exporting leaves a record too, before the first byte.
+    Export(trail::ExportArguments),
     /// Show audit records that Postgres refuses, or store them after all
     DeadLetters {
         #[command(subcommand)]
@@ -94,6 +106,8 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
+        // Whoever read our output has enough of it.
+        Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
         Err(error) => {
             let error = error.to_string();
             for line in error.lines().map(printable::line) {
@@ -104,6 +118,11 @@ fn main() -> ExitCode {
     }
 }
 
+fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
+    let error = error.downcast_ref::<io::Error>();
+    error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
 fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error>> {
     let config = cli.options.resolve()?;
     match cli.command.unwrap_or(Command::Serve) {
@@ -112,21 +131,20 @@ fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error>> {
             if config.owner_url.is_some() && config.database_url.is_none() {
                 return Err("--owner-url names the owner of the database that DATABASE_URL names: set both, or neither for a private Postgres".into());
             }
-            let database = Database::open(&config, config.database_url.as_ref())?;
+            let postgres = Postgres::open(&config, config.database_url.as_ref())?;
             let mut config = config;
-            let mut url = database.url.clone();
-            if let Some(private) = &database.private {
+            let mut url = postgres.url.clone();
+            if let Some(service_url) = postgres.prepare_service_login()? {
                 // Only migrations need the owner.
-                logins::prepare(&database.url)?;
-                url = private.database_url_as(DATABASE, logins::SERVICE);
-                config.owner_url = Some(database.url.clone());
+                config.owner_url = Some(url);
+                url = service_url;
             }
             actix_web::rt::System::new().block_on(serve(&config, &url))
         }
         Command::Migrate => {
             log::start(&config)?;
-            let database = Database::open(&config, config.owner_database_url())?;
-            serve::migrate(&database.url)?;
+            let postgres = Postgres::open(&config, config.owner_database_url())?;
+            serve::migrate(&postgres.url)?;
             print("the database is up to date")
         }
         Command::Token { sub, roles, ttl_s } => {
@@ -142,11 +160,19 @@ fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error>> {
         }
         Command::DeadLetters { action } => {
             log::start(&config)?;
-            let database = Database::open(&config, config.owner_database_url())?;
+            let postgres = Postgres::open(&config, config.owner_database_url())?;
             match action {
-                DeadLetters::List => dead_letters::list(&database.url),
-                DeadLetters::Requeue { ids } => dead_letters::requeue(&database.url, &ids),
+                DeadLetters::List => dead_letters::list(&postgres.url),
+                DeadLetters::Requeue { ids } => dead_letters::requeue(&postgres.url, &ids),
             }
+        }
+        Command::Query(arguments) => {
+            log::start(&config)?;
+            trail::query(&config, &arguments)
+        }
+        Command::Export(arguments) => {
+            log::start(&config)?;
+            trail::export(&config, &arguments)
         }
         Command::Redact {
             format,
@@ -188,45 +214,6 @@ async fn serve(config: &Config, database_url: &str) -> Result<(), Box<dyn std::e
         let _ = stop.await;
     };
     Ok(service.run(stop, hurry).await?)
-}
-
-/// What the database of a private Postgres is called.
-const DATABASE: &str = "postgres";
-
-/// The Postgres that the service uses, and its own one for as long as it does.
-struct Database {
-    /// As the owner of a private one.
-    url: String,
-    private: Option<PrivatePostgres>,
-}
-
-impl Database {
-    /// The one at `url`, or else a private one.
-    fn open(config: &Config, url: Option<&String>) -> Result<Self, Box<dyn std::error::Error>> {
-        if let Some(url) = url {
-            return Ok(Self {
-                url: url.clone(),
-                private: None,
-            });
-        }
-        serve::prepare_data_dir(&config.data_dir)?;
-        let binaries = Binaries::find(&config.postgres_cache).ok_or(
-            "no PostgreSQL on this machine: set DATABASE_URL, install PostgreSQL, or start the service by `cargo xtask run`, which fetches one",
-        )?;
-        tracing::info!("starting a private PostgreSQL; the first time takes a few seconds");
-        let private = PrivatePostgres::start(
-            &binaries,
-            Settings {
-                data_dir: config.data_dir.join("postgres"),
-                durability: Durability::Full,
-                max_connections: 50,
-            },
-        )?;
-        Ok(Self {
-            url: private.database_url(DATABASE),
-            private: Some(private),
-        })
-    }
 }
 
 fn print(line: &str) -> Result<(), Box<dyn std::error::Error>> {

@@ -449,6 +449,7 @@ pub struct Truncated {
     pub bytes: u64,
     /// SHA-256 of those bytes, in hexadecimal; `None` where the bytes were not all
     /// seen, or where a hash would tell too much.
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub sha256: Option<String>,
 }
 

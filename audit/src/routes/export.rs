@@ -17,13 +17,13 @@ use chrono::{DateTime, Utc};
 use futures_util::stream;
 use uuid::Uuid;
 
-use super::csv;
 use super::filter;
+use super::format::Format;
 #[cfg(feature = "openapi")]
 use super::parameters;
 use super::reader::{Conversation, Reader};
 use crate::audited;
-use crate::postgres::{Filter, Found, Order, Page, PageRequest};
+use crate::postgres::{Filter, Order, Page, PageRequest};
 use crate::problem::{INVALID_PARAMETER, Problem};
 
 /// How many records are held at a time, at most; a page is bounded in bytes as well.
@@ -47,7 +47,7 @@ const PAGE_RECORDS: u16 = 1000;
         ("format" = inline(Option<parameters::Format>), Query, description = "`ndjson` or `csv`", example = "ndjson"),
         parameters::Filters,
         ("order" = inline(Option<parameters::Order>), Query, description = "`asc` (oldest first) or `desc`", example = "asc"),
-        ("after" = Option<Uuid>, Query, description = "The `id` of the last record of the part that one has already"),
+        ("after" = Option<Uuid>, Query, description = "The `id` of the last record of the part that one has already", example = "01932b00-0000-7000-8000-000000000000"),
     ),
     responses(
         (status = 200, description = "The records", content(
@@ -67,7 +67,9 @@ const PAGE_RECORDS: u16 = 1000;
 )]
 pub(super) async fn export(reader: Reader, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let now = Utc::now();
-    let wanted = export_request(request.query_string(), now)?;
+    let mut wanted = export_request(request.query_string(), now)?;
+    // Otherwise it would go on for as long as records arrive.
+    wanted.filter.to.get_or_insert(now);
     let store = reader.begin().await?;
     let after = match wanted.after {
         Some(id) => {
@@ -86,7 +88,7 @@ pub(super) async fn export(reader: Reader, request: HttpRequest) -> Result<HttpR
         format: wanted.format,
         page: PageRequest {
             filter: wanted.filter,
-            order: wanted.order,
+            order: wanted.order.unwrap_or(Order::OldestFirst),
             after,
             limit: PAGE_RECORDS,
         },
@@ -94,10 +96,7 @@ pub(super) async fn export(reader: Reader, request: HttpRequest) -> Result<HttpR
     };
     // What fails at once is answered as a problem.
     let first = export.next().await?;
-    let head = match export.format {
-        Format::Ndjson => Bytes::new(),
-        Format::Csv => csv::header().map_err(|_| broken())?,
-    };
+    let head = export.format.head().map_err(|_| broken())?;
     let first = Bytes::from([head, first].concat());
     let rest = stream::try_unfold(export, async |mut export| {
         if export.is_done {
@@ -109,7 +108,7 @@ pub(super) async fn export(reader: Reader, request: HttpRequest) -> Result<HttpR
     let file_name = format!(
         "audit-records-{}.{}",
         now.format("%Y-%m-%dT%H-%M-%SZ"),
-        wanted.format.extension()
+        wanted.format.as_str()
     );
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, wanted.format.media_type()))
@@ -124,55 +123,29 @@ pub(super) async fn export(reader: Reader, request: HttpRequest) -> Result<HttpR
 }
 
 /// What is asked for.
-struct ExportRequest {
-    format: Format,
-    filter: Filter,
-    order: Order,
-    after: Option<Uuid>,
+#[derive(Clone)]
+pub(crate) struct ExportRequest {
+    pub(crate) format: Format,
+    pub(crate) filter: Filter,
+    pub(crate) order: Option<Order>,
+    /// Records behind this one.
+    pub(crate) after: Option<Uuid>,
 }
 
-#[derive(Clone, Copy)]
-enum Format {
-    Ndjson,
-    Csv,
-}
-
-impl Format {
-    fn media_type(self) -> &'static str {
-        match self {
-            // https://github.com/ndjson/ndjson-spec, which is in no standard's register.
-            Self::Ndjson => "application/x-ndjson",
-            // RFC 4180, section 3, and RFC 7111.
-            Self::Csv => "text/csv; charset=utf-8; header=present",
-        }
-    }
-
-    fn extension(self) -> &'static str {
-        match self {
-            Self::Ndjson => "ndjson",
-            Self::Csv => "csv",
-        }
-    }
-}
-
-fn export_request(query: &str, now: DateTime<Utc>) -> Result<ExportRequest, Problem> {
-    let mut format = Format::Ndjson;
-    let mut order = Order::OldestFirst;
+/// Reads a query string; `now` is what relative times refer to.
+pub(crate) fn export_request(query: &str, now: DateTime<Utc>) -> Result<ExportRequest, Problem> {
+    let mut format = Format::default();
+    let mut order = None;
     let mut after = None;
-    let mut filter = filter::parse_with("format, order and after", query, now, |parameter| {
+    let filter = filter::parse_with("format, order and after", query, now, |parameter| {
         match parameter.name() {
-            "format" => {
-                let formats = [("ndjson", Format::Ndjson), ("csv", Format::Csv)];
-                format = parameter.once()?.one_of(&formats)?;
-            }
-            "order" => order = parameter.once()?.order()?,
+            "format" => format = parameter.once()?.one_of(&Format::ALL)?,
+            "order" => order = Some(parameter.once()?.order()?),
             "after" => after = Some(parameter.once()?.uuid()?),
             _ => return Ok(false),
         }
         Ok(true)
     })?;
-    // Otherwise it would go on for as long as records arrive.
-    filter.to.get_or_insert(now);
     Ok(ExportRequest {
         format,
         filter,
@@ -200,30 +173,12 @@ impl Export {
             .store
             .ask(move |store| {
                 let Page { records, next } = store.find(&wanted)?;
-                Ok((part(format, &records), next))
+                Ok((format.part(&records), next))
             })
             .await?;
         self.page.after = next;
         self.is_done = next.is_none();
         part.map_err(|_| broken())
-    }
-}
-
-fn part(format: Format, records: &[Found]) -> io::Result<Bytes> {
-    match format {
-        Format::Ndjson => {
-            let bytes = records
-                .iter()
-                .map(|record| record.canonical.len() + 1)
-                .sum();
-            let mut lines = Vec::with_capacity(bytes);
-            for record in records {
-                lines.extend_from_slice(&record.canonical);
-                lines.push(b'\n');
-            }
-            Ok(lines.into())
-        }
-        Format::Csv => csv::rows(records),
     }
 }
 

@@ -6,8 +6,9 @@
 
 mod csv;
 pub(crate) mod cursor;
-mod export;
+pub(crate) mod export;
 mod filter;
+mod format;
 mod parameter;
 #[cfg(feature = "openapi")]
 mod parameters;
@@ -25,6 +26,7 @@ use actix_web::web::{self, ServiceConfig};
 use crate::headers;
 use crate::methods::read_only;
 use crate::viewer;
+pub use format::Format;
 pub use reader::READER_ROLES;
 
 /// Mounts `/audit`. The app needs the [`Audit`](crate::Audit) in its data.

@@ -35,7 +35,7 @@ use crate::problem::{Problem, RECORD_NOT_FOUND};
     params(
         parameters::Filters,
         ("order" = inline(Option<parameters::Order>), Query, description = "`desc` (newest first) or `asc`", example = "desc"),
-        ("limit" = Option<u16>, Query, description = "Records on a page, 50 by default", minimum = 1, maximum = 1000),
+        ("limit" = Option<u16>, Query, description = "Records on a page, 50 by default", example = 100, minimum = 1, maximum = 1000),
         ("cursor" = inline(Option<parameters::Cursor>), Query, description = "The `next` of the page before"),
     ),
     responses(
@@ -102,7 +102,7 @@ pub(crate) fn page_request(query: &str, now: DateTime<Utc>) -> Result<PageReques
     path = "/audit/records/{id}",
     operation_id = "get_audit_record",
     tag = "audit",
-    params(("id" = Uuid, Path, description = "Id of the record")),
+    params(("id" = Uuid, Path, description = "Id of the record", example = "01932b00-0000-7000-8000-000000000000")),
     responses(
         (status = 200, description = "The record", body = crate::record::Record, headers(("ETag" = String, description = "The record's digest"))),
         (status = 304, description = "The client has the record already, by `If-None-Match`"),
@@ -163,6 +163,7 @@ pub(super) async fn get(
 pub(super) struct RecordPage {
     records: Vec<crate::record::Record>,
     /// The cursor of the next page, or null on the last one.
+    #[schema(required, example = "AWQABkQx_cIbAAGTKwAAAHAAgAAAAAAAAAA")]
     next: Option<String>,
 }
 

@@ -131,7 +131,9 @@ pub(super) struct By {
 #[cfg_attr(feature = "openapi", schema(as = ValueCount))]
 pub(super) struct Count {
     /// Null for records without any.
+    #[cfg_attr(feature = "openapi", schema(required, example = "create_item"))]
     value: Option<String>,
+    #[cfg_attr(feature = "openapi", schema(example = 700))]
     count: i64,
 }
 

@@ -161,6 +161,13 @@ impl Config {
     pub fn owner_database_url(&self) -> Option<&String> {
         self.owner_url.as_ref().or(self.database_url.as_ref())
     }
+
+    /// Where records are read on the command line, unless it is a private Postgres: the
+    /// service's own login can do that, and less than the owner's.
+    #[must_use]
+    pub fn reader_database_url(&self) -> Option<&String> {
+        self.database_url.as_ref().or(self.owner_url.as_ref())
+    }
 }
 
 /// How audit records are kept until they are in Postgres.

@@ -27,6 +27,7 @@ const DEFAULT_LOG: &str = "info,actix_server=warn,actix_http=off";
 /// with underscores.
 #[derive(Args, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[command(next_help_heading = "Settings")]
 pub struct Options {
     /// TOML file with these options [default: items-api.toml, if there is one]
     #[arg(long, env = "ITEMS_API_CONFIG", global = true, value_name = "FILE")]

@@ -28,7 +28,11 @@ pub(crate) struct NewItem {
     #[audit(plain)]
     name: String,
     /// At most 4,000 characters, and no U+0000.
-    #[schema(max_length = 4000, pattern = r"^[^\u0000]*$")]
+    #[schema(
+        max_length = 4000,
+        pattern = r"^[^\u0000]*$",
+        example = "Holds 1.7 litres"
+    )]
     #[audit(plain)]
     description: Option<String>,
     /// An exact decimal, as a number or a string: at most 15 digits before and 6
@@ -67,7 +71,7 @@ pub(crate) struct ItemPatch {
     #[audit(plain)]
     price: Option<Option<Box<RawValue>>>,
     /// Replaces all attributes, by the rules of a new item.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Object>, example = json!({"colour": "blue"}))]
     #[audit(plain)]
     attributes: Option<Box<RawValue>>,
 }

@@ -31,12 +31,14 @@ pub(crate) use routes::configure;
 pub(crate) struct Item {
     #[audit(plain)]
     id: Uuid,
+    #[schema(example = "Kettle")]
     #[audit(plain)]
     name: String,
+    #[schema(required, example = "Holds 1.7 litres")]
     #[audit(plain)]
     description: Option<String>,
     /// An exact decimal: digits are kept as they were sent.
-    #[schema(value_type = Option<f64>, example = 12.50)]
+    #[schema(required, value_type = Option<f64>, example = 12.50)]
     #[audit(plain)]
     price: Option<Price>,
     /// Whatever else there is to say.
@@ -44,6 +46,7 @@ pub(crate) struct Item {
     #[audit(plain)]
     attributes: Attributes,
     /// Who made it.
+    #[schema(example = "alice")]
     #[audit(plain)]
     owner: String,
     #[audit(plain)]

@@ -202,6 +202,7 @@ pub(crate) async fn delete_item(
 pub(crate) struct ItemPage {
     items: Vec<Item>,
     /// The cursor of the next page, or null on the last one.
+    #[schema(required)]
     next: Option<String>,
 }
 

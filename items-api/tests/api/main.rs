@@ -13,6 +13,7 @@ mod authorisation;
 mod bad_input;
 mod canaries;
 mod changes;
+mod commands;
 mod failing_store;
 mod finding;
 mod harness;
