@@ -1,4 +1,5 @@
-//! `cargo xtask contract`: whether the service keeps what its OpenAPI document says.
+//! `cargo xtask contract`: whether the service keeps what its OpenAPI document says, and
+//! whether that is enough for a generated client.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::command::{cargo, output, program, run, say};
 use crate::postgres::Throwaway;
-use crate::{Result, cache, libpq, root, schemathesis};
+use crate::{Result, cache, client, libpq, python, root};
 
 /// Who asks: nobody, and everybody who has one role.
 const ROLES: [Option<&str>; 4] = [None, Some("user"), Some("auditor"), Some("admin")];
@@ -19,7 +20,7 @@ const ROLES: [Option<&str>; 4] = [None, Some("user"), Some("auditor"), Some("adm
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) fn contract(arguments: &[OsString]) -> Result {
-    let schemathesis = schemathesis::path()?;
+    let python = python::programs()?;
     say("building items-api; the first time takes a few minutes");
     run(cargo()
         .args(["build", "--locked", "--package", "items-api"])
@@ -31,11 +32,14 @@ pub(crate) fn contract(arguments: &[OsString]) -> Result {
     fs::create_dir_all(&folder)?;
     let service = Service::start(&folder, &postgres.url())?;
 
+    say("with a generated client");
+    client::check(&python, &folder, &service.url, &service.token("admin")?)?;
+
     let mut broken = Vec::new();
     for role in ROLES {
         let name = role.unwrap_or("nobody");
         say(&format!("as {name}"));
-        let mut fuzzer = Command::new(&schemathesis);
+        let mut fuzzer = Command::new(python.join("schemathesis"));
         fuzzer
             .current_dir(&folder)
             .arg("--config-file")

@@ -8,6 +8,7 @@ mod axe;
 mod bench;
 mod chromium;
 mod ci;
+mod client;
 mod command;
 mod contract;
 mod faults;
@@ -15,8 +16,8 @@ mod fuzz;
 mod generate;
 mod libpq;
 mod postgres;
+mod python;
 mod run;
-mod schemathesis;
 mod security;
 mod test;
 mod tools;
@@ -72,8 +73,8 @@ enum Command {
         #[arg(last = true)]
         arguments: Vec<OsString>,
     },
-    /// Hold the service against its OpenAPI document with made-up requests, as nobody and
-    /// in every role; needs Python
+    /// Hold the service against its OpenAPI document: with a client that is generated from
+    /// it, and with made-up requests, as nobody and in every role; needs Python
     Contract {
         /// Arguments of `schemathesis run`, for example `-- --max-examples 500`
         #[arg(last = true)]
