@@ -206,8 +206,8 @@ async fn an_attempt_is_recorded_with_who_what_when_where_and_how_it_ended() {
         record["redacted"],
         json!([
             "/request/login/password",
-            "/response/got/login/password",
             "/response/token",
+            "/response/got/login/password",
             "/http/query/token"
         ])
     );
