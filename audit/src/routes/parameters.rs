@@ -94,6 +94,6 @@ pub(super) struct Filters {
     #[param(inline, example = "-24h")]
     from: Option<Text>,
     /// Before, written like `from`
-    #[param(inline, example = "2026-11-25T00:00:00Z")]
+    #[param(inline, example = "-1h")]
     to: Option<Text>,
 }
