@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use actix_web::HttpRequest;
 use actix_web::web::Json;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound as _, Utc};
 use serde::Serialize;
 
 use super::filter;
@@ -51,7 +51,9 @@ pub(super) async fn stats(
     reader: Reader,
     request: HttpRequest,
 ) -> Result<Json<AuditStats>, Problem> {
-    let wanted = stats_request(request.query_string(), Utc::now())?;
+    // Postgres knows no smaller parts of a second.
+    let now = Utc::now().trunc_subsecs(6);
+    let wanted = stats_request(request.query_string(), now)?;
     let stats = reader.ask(move |store| store.stats(&wanted)).await?;
     Ok(Json(AuditStats::from(stats)))
 }
