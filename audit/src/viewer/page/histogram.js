@@ -91,7 +91,7 @@ export function histogram(root, { narrow }) {
   function drawAxis() {
     const from = startOf(0);
     const spanMs = startOf(stats.buckets.length) - from;
-    const most = root.clientWidth < 600 ? 4 : 8;
+    const most = root.clientWidth < 600 ? 5 : 9;
     const labels = ticks(from, spanMs, most).map((ms) => {
       const label = h("span", null, tick(ms, spanMs));
       label.style.left = `${((ms - from) / spanMs) * 100}%`;
