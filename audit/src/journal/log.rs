@@ -253,7 +253,12 @@ impl Log {
             written.rooms.extend(write.room);
         }
         for write in again.into_iter().rev() {
-            self.queue.push_front(write);
+            // An intent that was only given a new place needs none if its attempt has ended
+            // in this very batch; behind the end it would begin the attempt again.
+            let is_carried = write.kind == Kind::Intent && write.done.is_none();
+            if !is_carried || self.open.contains_key(&write.id) {
+                self.queue.push_front(write);
+            }
         }
         self.room.lock().used += buffer.len() as u64;
         self.buffer = buffer;

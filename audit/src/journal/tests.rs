@@ -793,3 +793,31 @@ proptest! {
         model.check();
     }
 }
+
+/// The intent of a long attempt is given a new place in the batch that ends it, and the
+/// sync that the new place waits for fails.
+#[test]
+fn an_intent_is_not_carried_behind_the_end_of_its_attempt() {
+    let mut model = Model::new();
+    for step in [
+        Step::Begin { sync: false },
+        Step::Arm(Operation::Sync, Fault::Error),
+        Step::End { length: 122 },
+        Step::Begin { sync: false },
+        Step::Commit,
+        Step::Deliver {
+            limit: 2,
+            give_up: false,
+        },
+        Step::Pass { milliseconds: 0 },
+        Step::Pass { milliseconds: 5000 },
+        Step::End { length: 1 },
+        Step::Arm(Operation::Sync, Fault::Error),
+        Step::Pass { milliseconds: 500 },
+        Step::Begin { sync: false },
+        Step::Pass { milliseconds: 500 },
+    ] {
+        model.take(&step);
+    }
+    model.check();
+}
