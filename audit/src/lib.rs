@@ -65,6 +65,7 @@ mod authenticate;
 #[allow(missing_debug_implementations, reason = "only benchmarks see it")]
 pub mod bench;
 mod client_address;
+mod format;
 #[cfg(feature = "fuzz")]
 #[doc(hidden)]
 #[allow(missing_debug_implementations, reason = "only fuzz targets see it")]
@@ -81,6 +82,7 @@ mod metrics;
 mod own_record;
 pub mod printable;
 pub mod problem;
+mod query;
 pub mod strict;
 mod tail;
 #[cfg(any(test, feature = "testing"))]
@@ -96,6 +98,7 @@ pub use capture::{
     request_id,
 };
 pub use client_address::{ForwardedHeader, TrustedProxies};
+pub use format::Format;
 pub use handle::{Audit, AuditBuilder};
 pub use ipnet::IpNet;
 pub use journal::{Durability, OpenError};

@@ -6,20 +6,19 @@
 
 use std::io;
 
-use actix_web::web::Bytes;
 use chrono::{DateTime, SubsecRound as _, Utc};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::format::Format;
 use crate::own_record::OwnRecord;
 use crate::postgres::{
     Found, Order, Page, PageRequest, Position, QueryError, Rejection, Store, StoreSettings,
 };
 use crate::problem::Problem;
+use crate::query::export::{ExportRequest, export_request};
 use crate::record::{Actor, Outcome, Record, Resource};
 use crate::redact::Redactor;
-use crate::routes::Format;
-use crate::routes::export::{ExportRequest, export_request};
 
 /// What the routes call the same.
 const READ: &str = "read_audit_records";
@@ -315,7 +314,7 @@ impl Records {
     /// # Errors
     ///
     /// When one has a shape that this version does not know.
-    pub fn to_format(&self, format: Format) -> io::Result<Bytes> {
+    pub fn to_format(&self, format: Format) -> io::Result<Vec<u8>> {
         format.part(&self.found)
     }
 }

@@ -44,7 +44,7 @@ const DAY_S: i64 = 24 * 60 * 60;
 const ORIGIN_S: i64 = 4 * DAY_S;
 
 /// What records are told apart by when they are counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Dimension {
     Action,
     Actor,
@@ -260,43 +260,40 @@ type Group = (
 /// Groups, added up by each of what they are made of.
 #[derive(Default)]
 struct Tally {
-    by_bucket: HashMap<i64, BTreeMap<Outcome, i64>>,
-    by_outcome: HashMap<Option<String>, i64>,
-    by_action: HashMap<Option<String>, i64>,
-    by_route: HashMap<Option<String>, i64>,
-    by_resource_type: HashMap<Option<String>, i64>,
+    buckets: HashMap<i64, BTreeMap<Outcome, i64>>,
+    values: HashMap<Dimension, HashMap<Option<String>, i64>>,
 }
 
 impl Tally {
     fn add(&mut self, group: Group) -> Result<(), QueryError> {
         let (bucket, outcome, action, route, resource_type, count) = group;
         let known = Outcome::from_name(&outcome).ok_or(QueryError::Failed)?;
-        let outcomes = self.by_bucket.entry(bucket).or_default();
+        let outcomes = self.buckets.entry(bucket).or_default();
         *outcomes.entry(known).or_default() += count;
-        *self.by_outcome.entry(Some(outcome)).or_default() += count;
-        *self.by_action.entry(action).or_default() += count;
-        *self.by_route.entry(route).or_default() += count;
-        *self.by_resource_type.entry(resource_type).or_default() += count;
+        for (dimension, value) in [
+            (Dimension::Outcome, Some(outcome)),
+            (Dimension::Action, action),
+            (Dimension::Route, route),
+            (Dimension::ResourceType, resource_type),
+        ] {
+            let values = self.values.entry(dimension).or_default();
+            *values.entry(value).or_default() += count;
+        }
         Ok(())
     }
 
     fn buckets(&mut self, range: &Range) -> Vec<Bucket> {
         let buckets = range.buckets().map(|(from_s, from)| Bucket {
             from,
-            outcomes: self.by_bucket.remove(&from_s).unwrap_or_default(),
+            outcomes: self.buckets.remove(&from_s).unwrap_or_default(),
         });
         buckets.collect()
     }
 
-    /// The values with the most records, of any dimension but that of the actors.
+    /// The values with the most records.
     fn largest(&mut self, dimension: Dimension) -> Vec<Count> {
-        let counts = match dimension {
-            Dimension::Action => &mut self.by_action,
-            Dimension::Route => &mut self.by_route,
-            Dimension::ResourceType => &mut self.by_resource_type,
-            Dimension::Outcome | Dimension::Actor => &mut self.by_outcome,
-        };
-        let mut counts: Vec<Count> = std::mem::take(counts)
+        let values = self.values.remove(&dimension).unwrap_or_default();
+        let mut counts: Vec<Count> = values
             .into_iter()
             .map(|(value, count)| Count { value, count })
             .collect();

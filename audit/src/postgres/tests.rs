@@ -506,6 +506,58 @@ fn what_needs_an_operator_or_time_is_told_apart_from_what_the_values_cause() {
     }
 }
 
+/// One row whose text cannot be read would fail every search that comes by it.
+#[test]
+fn every_json_text_can_be_searched_and_nothing_hides_behind_an_escape() {
+    let database = TestDatabase::migrated(None);
+    let mut connection = database.connect();
+    let mut shown = |json: &str| -> String {
+        let text = diesel::dsl::sql::<Text>("audit_payload_text(")
+            .bind::<Text, _>(json)
+            .sql("::json, NULL, '[]', '{}')");
+        diesel::select(text).get_result(&mut connection).unwrap()
+    };
+    for (json, expected) in [
+        (r#"{"a":1.50}"#, r#"{"a":1.50} [] {}"#),
+        (r#""\u0070\u00E4ss\/\"x\"""#, r#""päss/"x"" [] {}"#),
+        (r#""\\u0070 C:\\new""#, r#""\u0070 C:\new" [] {}"#),
+        (r#""a\nb\u0000c\u001fd""#, r#""a b c d" [] {}"#),
+        // Halves of pairs, and a whole one, which is not put together.
+        (r#""\ud800 \uDC00x \ud83d\ude00""#, r#""    x   " [] {}"#),
+        (r#""\uffff\ufdd0""#, "\"\u{ffff}\u{fdd0}\" [] {}"),
+    ] {
+        let shown = shown(json);
+        let squeezed = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(squeezed(&shown), squeezed(expected), "{json}");
+    }
+    let mut runner = TestRunner::new(Config::default());
+    for _ in 0..500 {
+        shown(json().new_tree(&mut runner).unwrap().current().as_str());
+    }
+}
+
+#[test]
+fn partitions_are_vacuumed_often_and_those_to_come_too() {
+    let database = TestDatabase::migrated(None);
+    let mut owner = database.connect();
+    let mut unlike = || -> i64 {
+        diesel::select(diesel::dsl::sql::<BigInt>(
+            "(SELECT count(*) FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid \
+              WHERE inhparent = 'audit_records'::regclass \
+              AND reloptions::text NOT LIKE '%insert_scale_factor=0%' IS NOT FALSE)",
+        ))
+        .get_result(&mut owner)
+        .unwrap()
+    };
+    assert_eq!(unlike(), 0);
+    let run = |statement: &str| database.connect().batch_execute(statement).unwrap();
+    // This month of next year, and the one before it.
+    run("SELECT audit_ensure_partitions(now() + interval '1 year', 0)");
+    assert_eq!(unlike(), 2);
+    run("SELECT audit_keep_partitions_ahead()");
+    assert_eq!(unlike(), 0);
+}
+
 /// How Postgres would answer a query.
 #[derive(QueryId)]
 struct Explain<Q>(Q);

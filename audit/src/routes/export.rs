@@ -13,18 +13,17 @@ use std::io;
 use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
-use chrono::{DateTime, Utc};
-use futures_util::stream;
-use uuid::Uuid;
+use chrono::Utc;
+use futures_util::stream::{self, StreamExt as _};
 
-use super::filter;
-use super::format::Format;
 #[cfg(feature = "openapi")]
 use super::parameters;
 use super::reader::{Conversation, Reader};
 use crate::audited;
-use crate::postgres::{Filter, Order, Page, PageRequest};
-use crate::problem::{INVALID_PARAMETER, Problem};
+use crate::format::Format;
+use crate::postgres::{Order, Page, PageRequest};
+use crate::problem::{INTERNAL_ERROR, INVALID_PARAMETER, Problem};
+use crate::query::export::export_request;
 
 /// How many records are held at a time, at most; a page is bounded in bytes as well.
 const PAGE_RECORDS: u16 = 1000;
@@ -97,7 +96,11 @@ pub(super) async fn export(reader: Reader, request: HttpRequest) -> Result<HttpR
     // What fails at once is answered as a problem.
     let first = export.next().await?;
     let head = export.format.head().map_err(|_| broken())?;
-    let first = Bytes::from([head, first].concat());
+    // An empty chunk would end the body.
+    let beginning = [Bytes::from(head), first].into_iter();
+    let beginning = beginning
+        .filter(|part| !part.is_empty())
+        .map(Ok::<_, io::Error>);
     let rest = stream::try_unfold(export, async |mut export| {
         if export.is_done {
             return Ok(None);
@@ -116,42 +119,7 @@ pub(super) async fn export(reader: Reader, request: HttpRequest) -> Result<HttpR
             CONTENT_DISPOSITION,
             format!("attachment; filename=\"{file_name}\""),
         ))
-        .streaming(stream::StreamExt::chain(
-            stream::iter([Ok::<_, io::Error>(first)]),
-            rest,
-        )))
-}
-
-/// What is asked for.
-#[derive(Clone)]
-pub(crate) struct ExportRequest {
-    pub(crate) format: Format,
-    pub(crate) filter: Filter,
-    pub(crate) order: Option<Order>,
-    /// Records behind this one.
-    pub(crate) after: Option<Uuid>,
-}
-
-/// Reads a query string; `now` is what relative times refer to.
-pub(crate) fn export_request(query: &str, now: DateTime<Utc>) -> Result<ExportRequest, Problem> {
-    let mut format = Format::default();
-    let mut order = None;
-    let mut after = None;
-    let filter = filter::parse_with("format, order and after", query, now, |parameter| {
-        match parameter.name() {
-            "format" => format = parameter.once()?.one_of(&Format::ALL)?,
-            "order" => order = Some(parameter.once()?.order()?),
-            "after" => after = Some(parameter.once()?.uuid()?),
-            _ => return Ok(false),
-        }
-        Ok(true)
-    })?;
-    Ok(ExportRequest {
-        format,
-        filter,
-        order,
-        after,
-    })
+        .streaming(stream::iter(beginning).chain(rest)))
 }
 
 /// An export under way.
@@ -178,13 +146,13 @@ impl Export {
             .await?;
         self.page.after = next;
         self.is_done = next.is_none();
-        part.map_err(|_| broken())
+        part.map(Bytes::from).map_err(|_| broken())
     }
 }
 
 fn broken() -> Problem {
     Problem::new(
-        &crate::problem::INTERNAL_ERROR,
+        &INTERNAL_ERROR,
         "Tell the service's operators the X-Request-Id of this response.",
     )
 }

@@ -4,12 +4,8 @@
 //! is one record: a page of a thousand, or one poll of many. Reading those records is
 //! another one, so nothing multiplies; but whoever polls adds a record each time.
 
-mod csv;
 pub(crate) mod cursor;
-pub(crate) mod export;
-mod filter;
-mod format;
-mod parameter;
+mod export;
 #[cfg(feature = "openapi")]
 mod parameters;
 mod reader;
@@ -26,7 +22,6 @@ use actix_web::web::{self, ServiceConfig};
 use crate::headers;
 use crate::methods::read_only;
 use crate::viewer;
-pub use format::Format;
 pub use reader::READER_ROLES;
 
 /// Mounts `/audit`. The app needs the [`Audit`](crate::Audit) in its data.

@@ -1,4 +1,4 @@
-//! What the query parameters may hold, as OpenAPI describes it. [`filter`](super::filter)
+//! What the query parameters may hold, as OpenAPI describes it. [`filter`](crate::query::filter)
 //! is what reads them, and knows rules that a schema cannot tell.
 #![expect(
     dead_code,

@@ -9,7 +9,6 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::cursor;
-use super::filter;
 #[cfg(feature = "openapi")]
 use super::parameters;
 use super::reader::Reader;
@@ -18,6 +17,7 @@ use crate::audited;
 use crate::headers::is_known;
 use crate::postgres::{Order, Page, PageRequest};
 use crate::problem::{Problem, RECORD_NOT_FOUND};
+use crate::query::filter;
 
 /// Find records, a page at a time, newest first unless told otherwise.
 ///

@@ -7,13 +7,13 @@ use actix_web::web::Json;
 use chrono::{DateTime, SubsecRound as _, Utc};
 use serde::Serialize;
 
-use super::filter;
 #[cfg(feature = "openapi")]
 use super::parameters;
 use super::reader::Reader;
 use crate::audited;
 use crate::postgres::{Dimension, Stats, StatsRequest};
 use crate::problem::Problem;
+use crate::query::filter;
 use crate::record::Outcome;
 
 /// Count records over time, and by what they have in common.

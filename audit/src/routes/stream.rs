@@ -18,16 +18,16 @@ use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::Utc;
-use futures_util::stream;
-use tokio::time::{Instant, timeout, timeout_at};
+use futures_util::stream::{self, StreamExt as _};
+use tokio::time::{Instant, sleep, timeout_at};
 
-use super::filter;
 #[cfg(feature = "openapi")]
 use super::parameters;
 use super::reader::{Conversation, Reader};
 use crate::audited;
 use crate::postgres::{CommitPosition, Committed, Filter};
 use crate::problem::{INVALID_PARAMETER, Problem, STORE_UNAVAILABLE};
+use crate::query::filter;
 use crate::tail::Follower;
 
 /// How long a stream lasts at most.
@@ -105,10 +105,7 @@ pub(super) async fn follow(reader: Reader, request: HttpRequest) -> Result<HttpR
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/event-stream"))
         .insert_header((X_ACCEL_BUFFERING, "no"))
-        .streaming(stream::StreamExt::chain(
-            stream::iter([Ok::<_, Infallible>(hello)]),
-            events,
-        )))
+        .streaming(stream::iter([Ok::<_, Infallible>(hello)]).chain(events)))
 }
 
 fn position(header: &HeaderValue) -> Result<CommitPosition, Problem> {
@@ -156,7 +153,7 @@ impl Following {
                 Ok(events) => return Some(events.into()),
                 Err(problem) if *problem.kind() == STORE_UNAVAILABLE => {
                     // It may come back, and the client need not notice.
-                    let _ = timeout(RETRY, std::future::pending::<()>()).await;
+                    sleep(RETRY).await;
                 }
                 Err(problem) => {
                     self.has_ended = true;

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _, Write};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use audit::routes::Format as FileFormat;
+use audit::Format as FileFormat;
 use audit::{Pages, Record, Records};
 use clap::{Args, ValueEnum};
 use items_api::config::Config;

@@ -6,7 +6,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use audit::routes::Format;
+use audit::Format;
 use uuid::Uuid;
 
 /// How much is looked at in one go, from the end on.

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal as _, Write};
 use std::num::NonZeroU64;
 
-use audit::routes::Format as FileFormat;
+use audit::Format as FileFormat;
 use audit::{Records, printable};
 use clap::{Args, ValueEnum};
 use items_api::config::Config;

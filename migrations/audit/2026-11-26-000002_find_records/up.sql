@@ -54,75 +54,49 @@ BEGIN
 END
 $$;
 
--- As before, and partitions are vacuumed more often than after each fifth of their rows: an
--- index alone can answer only for pages that vacuum has seen, and those asked for most are
--- the newest. Records are never changed, so a vacuum reads no page twice.
-CREATE OR REPLACE FUNCTION audit_ensure_partitions(reference timestamptz, months_ahead integer) RETURNS integer
+-- Has partitions vacuumed more often than after each fifth of their rows: an index alone
+-- can answer only for pages that vacuum has seen, and those asked for most are the newest.
+-- Records are never changed, so a vacuum reads no page twice. Those that were told
+-- otherwise by somebody stay as they are.
+CREATE FUNCTION audit_vacuum_often() RETURNS void
 LANGUAGE plpgsql
-SET timezone TO 'UTC'
-SET datestyle TO 'ISO'
 AS $$
 DECLARE
-    first_month timestamptz;
-    next_month  timestamptz;
-    partition   text;
-    created     integer := 0;
+    partition regclass;
 BEGIN
-    PERFORM pg_advisory_xact_lock(hashtext('audit_ensure_partitions'));
-    FOR month IN -1 .. months_ahead LOOP
-        first_month := date_trunc('month', reference) + make_interval(months => month);
-        next_month  := first_month + interval '1 month';
-        partition   := 'audit_records_' || to_char(first_month, 'YYYY_MM');
-        CONTINUE WHEN to_regclass(format('%I.%I', current_schema(), partition)) IS NOT NULL;
-
-        BEGIN
-            EXECUTE format('CREATE TABLE %I (LIKE audit_records INCLUDING ALL)', partition);
-            PERFORM audit_vacuum_often(partition);
-            -- Row triggers come with ATTACH, statement triggers do not.
-            EXECUTE format(
-                'CREATE TRIGGER audit_records_no_truncate BEFORE TRUNCATE ON %I '
-                'FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse_change()', partition);
-            EXECUTE format(
-                'ALTER TABLE audit_records ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
-                partition, first_month, next_month);
-            created := created + 1;
-        EXCEPTION WHEN check_violation THEN
-            RAISE WARNING 'the default partition already holds rows of %, so it gets no partition of its own', partition;
-        END;
+    FOR partition IN
+        SELECT pg_class.oid FROM pg_inherits
+        JOIN pg_class ON pg_class.oid = inhrelid
+        WHERE inhparent = 'audit_records'::regclass AND reloptions IS NULL
+    LOOP
+        EXECUTE format(
+            'ALTER TABLE %s SET ('
+            'autovacuum_vacuum_insert_threshold = 50000, autovacuum_vacuum_insert_scale_factor = 0, '
+            'autovacuum_analyze_scale_factor = 0.02)', partition);
     END LOOP;
-    RETURN created;
 END
 $$;
 
-CREATE FUNCTION audit_vacuum_often(partition text) RETURNS void
+-- As before, for new partitions too.
+CREATE OR REPLACE FUNCTION audit_keep_partitions_ahead(OUT created integer, OUT default_is_occupied boolean)
 LANGUAGE plpgsql
+SECURITY DEFINER
 AS $$
 BEGIN
-    EXECUTE format(
-        'ALTER TABLE %I SET ('
-        'autovacuum_vacuum_insert_threshold = 50000, autovacuum_vacuum_insert_scale_factor = 0, '
-        'autovacuum_analyze_scale_factor = 0.02)', partition);
+    created := audit_ensure_partitions(now(), 3);
+    PERFORM audit_vacuum_often();
+    default_is_occupied := EXISTS (SELECT FROM audit_records_default);
 END
 $$;
-
-SELECT audit_vacuum_often(relname)
-FROM pg_inherits
-JOIN pg_class ON pg_class.oid = inhrelid
-WHERE inhparent = 'audit_records'::regclass;
 
 -- As with all functions before: names are looked up in the trail's own schema, and nobody
 -- calls them but who must. What only computes is for everybody.
 DO $$
-DECLARE
-    routine regprocedure;
 BEGIN
-    FOR routine IN
-        SELECT pg_proc.oid FROM pg_proc
-        JOIN pg_namespace ON pg_namespace.oid = pronamespace
-        WHERE nspname = current_schema() AND proname IN ('audit_ensure_partitions', 'audit_vacuum_often')
-    LOOP
-        EXECUTE format('ALTER FUNCTION %s SET search_path = %I, pg_temp', routine, current_schema());
-        EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', routine);
-    END LOOP;
+    EXECUTE format('ALTER FUNCTION audit_vacuum_often() SET search_path = %I, pg_temp', current_schema());
+    EXECUTE format('ALTER FUNCTION audit_keep_partitions_ahead() SET search_path = %I, pg_temp', current_schema());
 END
 $$;
+REVOKE EXECUTE ON FUNCTION audit_vacuum_often() FROM PUBLIC;
+
+SELECT audit_vacuum_often();

@@ -13,7 +13,6 @@ use std::borrow::Cow;
 use std::io;
 use std::net::IpAddr;
 
-use actix_web::web::Bytes;
 use serde::Serialize;
 
 use crate::postgres::Found;
@@ -58,14 +57,14 @@ const COLUMNS: [&str; 33] = [
 ];
 
 /// The first line.
-pub(super) fn header() -> io::Result<Bytes> {
+pub(super) fn header() -> io::Result<Vec<u8>> {
     let mut writer = writer();
     writer.write_record(COLUMNS)?;
     finish(writer)
 }
 
 /// A line for each record.
-pub(super) fn rows(records: &[Found]) -> io::Result<Bytes> {
+pub(super) fn rows(records: &[Found]) -> io::Result<Vec<u8>> {
     let mut writer = writer();
     for found in records {
         let record = Record::from_canonical_bytes(&found.canonical)?;
@@ -83,11 +82,8 @@ fn writer() -> csv::Writer<Vec<u8>> {
         .from_writer(Vec::new())
 }
 
-fn finish(writer: csv::Writer<Vec<u8>>) -> io::Result<Bytes> {
-    let bytes = writer
-        .into_inner()
-        .map_err(csv::IntoInnerError::into_error)?;
-    Ok(bytes.into())
+fn finish(writer: csv::Writer<Vec<u8>>) -> io::Result<Vec<u8>> {
+    writer.into_inner().map_err(csv::IntoInnerError::into_error)
 }
 
 fn cells(record: &Record) -> serde_json::Result<[Cow<'_, str>; 33]> {

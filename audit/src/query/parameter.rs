@@ -12,13 +12,13 @@ use crate::problem::{INVALID_PARAMETER, Problem};
 use crate::record::Outcome;
 
 /// How many values a query may name, all parameters together.
-pub(super) const MAX_VALUES: usize = 100;
+pub(crate) const MAX_VALUES: usize = 100;
 /// The longest value, in bytes.
-pub(super) const MAX_VALUE_BYTES: usize = 1024;
+pub(crate) const MAX_VALUE_BYTES: usize = 1024;
 /// How many words one search may name: each is looked for by itself.
 const MAX_WORDS: usize = 16;
 /// The most records that a page may have.
-pub(super) const MAX_LIMIT: u16 = 1000;
+pub(crate) const MAX_LIMIT: u16 = 1000;
 /// Before the path of a place in the request.
 const PAYLOAD: &str = "payload.";
 /// The deepest place, and the longest name on the way: records hold no more.
@@ -26,7 +26,7 @@ const MAX_PATH_STEPS: usize = 32;
 const MAX_STEP_BYTES: usize = 256;
 
 /// Reads a query string, one parameter after the other.
-pub(super) fn read(
+pub(crate) fn read(
     query: &str,
     mut take: impl FnMut(&Parameter<'_>) -> Result<(), Problem>,
 ) -> Result<(), Problem> {
@@ -51,20 +51,20 @@ pub(super) fn read(
 }
 
 /// One name and value of a query string.
-pub(super) struct Parameter<'a> {
+pub(crate) struct Parameter<'a> {
     name: &'a str,
     value: &'a str,
     is_repeated: bool,
 }
 
 impl<'a> Parameter<'a> {
-    pub(super) fn name(&self) -> &'a str {
+    pub(crate) fn name(&self) -> &'a str {
         self.name
     }
 
     /// The parameter, unless another one before it has the same name: for those of
     /// which two would contradict each other.
-    pub(super) fn once(&self) -> Result<&Self, Problem> {
+    pub(crate) fn once(&self) -> Result<&Self, Problem> {
         if self.is_repeated {
             return Err(self.invalid("given once"));
         }
@@ -72,7 +72,7 @@ impl<'a> Parameter<'a> {
     }
 
     /// `wanted` completes the sentence "must be …".
-    pub(super) fn invalid(&self, wanted: &str) -> Problem {
+    pub(crate) fn invalid(&self, wanted: &str) -> Problem {
         Problem::new(
             &INVALID_PARAMETER,
             format!("`{}` must be {wanted}.", self.name),
@@ -89,17 +89,17 @@ impl<'a> Parameter<'a> {
         Ok(())
     }
 
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         self.value.to_owned()
     }
 
     /// Whether it names a place in the request.
-    pub(super) fn is_payload(&self) -> bool {
+    pub(crate) fn is_payload(&self) -> bool {
         self.name.starts_with(PAYLOAD)
     }
 
     /// The steps to a place in the request.
-    pub(super) fn path(&self) -> Result<Vec<String>, Problem> {
+    pub(crate) fn path(&self) -> Result<Vec<String>, Problem> {
         let path = self.name.strip_prefix(PAYLOAD).unwrap_or_default();
         let steps: Vec<String> = path.split('.').map(str::to_owned).collect();
         let is_step =
@@ -117,23 +117,23 @@ impl<'a> Parameter<'a> {
     }
 
     /// Some words, with spaces between them.
-    pub(super) fn words(&self) -> Result<String, Problem> {
+    pub(crate) fn words(&self) -> Result<String, Problem> {
         if !(1..=MAX_WORDS).contains(&self.value.split_whitespace().count()) {
             return Err(self.invalid(&format!("1 to {MAX_WORDS} words, such as `red apple`")));
         }
         Ok(self.text())
     }
 
-    pub(super) fn method(&self) -> String {
+    pub(crate) fn method(&self) -> String {
         self.value.to_ascii_uppercase()
     }
 
-    pub(super) fn trace_id(&self) -> String {
+    pub(crate) fn trace_id(&self) -> String {
         self.value.to_ascii_lowercase()
     }
 
     /// One of the names of a closed set.
-    pub(super) fn one_of<T: Copy>(&self, all: &[(&str, T)]) -> Result<T, Problem> {
+    pub(crate) fn one_of<T: Copy>(&self, all: &[(&str, T)]) -> Result<T, Problem> {
         let found = all.iter().find(|(name, _)| *name == self.value);
         found.map(|(_, value)| *value).ok_or_else(|| {
             let names: Vec<&str> = all.iter().map(|(name, _)| *name).collect();
@@ -141,18 +141,18 @@ impl<'a> Parameter<'a> {
         })
     }
 
-    pub(super) fn uuid(&self) -> Result<Uuid, Problem> {
+    pub(crate) fn uuid(&self) -> Result<Uuid, Problem> {
         Uuid::try_parse(self.value).map_err(|_| self.invalid("the `id` of a record"))
     }
 
-    pub(super) fn text_match(&self) -> TextMatch {
+    pub(crate) fn text_match(&self) -> TextMatch {
         match self.value.strip_suffix('*') {
             Some(prefix) => TextMatch::Prefix(prefix.to_owned()),
             None => TextMatch::Exactly(self.text()),
         }
     }
 
-    pub(super) fn outcome(&self) -> Result<Outcome, Problem> {
+    pub(crate) fn outcome(&self) -> Result<Outcome, Problem> {
         Outcome::from_name(self.value).ok_or_else(|| {
             self.invalid(&format!(
                 "one of {}",
@@ -161,7 +161,7 @@ impl<'a> Parameter<'a> {
         })
     }
 
-    pub(super) fn status(&self) -> Result<StatusMatch, Problem> {
+    pub(crate) fn status(&self) -> Result<StatusMatch, Problem> {
         let class = self
             .value
             .strip_suffix("xx")
@@ -173,7 +173,7 @@ impl<'a> Parameter<'a> {
         }
     }
 
-    pub(super) fn net(&self) -> Result<IpNet, Problem> {
+    pub(crate) fn net(&self) -> Result<IpNet, Problem> {
         let net = self.value.parse::<IpNet>().ok();
         net.or_else(|| self.value.parse::<IpAddr>().map(IpNet::from).ok())
             .ok_or_else(|| {
@@ -181,7 +181,7 @@ impl<'a> Parameter<'a> {
             })
     }
 
-    pub(super) fn order(&self) -> Result<Order, Problem> {
+    pub(crate) fn order(&self) -> Result<Order, Problem> {
         match self.value {
             "desc" => Ok(Order::NewestFirst),
             "asc" => Ok(Order::OldestFirst),
@@ -189,14 +189,14 @@ impl<'a> Parameter<'a> {
         }
     }
 
-    pub(super) fn limit(&self) -> Result<u16, Problem> {
+    pub(crate) fn limit(&self) -> Result<u16, Problem> {
         match self.value.parse() {
             Ok(limit @ 1..=MAX_LIMIT) => Ok(limit),
             _ => Err(self.invalid(&format!("a whole number from 1 to {MAX_LIMIT}"))),
         }
     }
 
-    pub(super) fn time(&self, now: DateTime<Utc>) -> Result<DateTime<Utc>, Problem> {
+    pub(crate) fn time(&self, now: DateTime<Utc>) -> Result<DateTime<Utc>, Problem> {
         read_time(self.value, now)
             .filter(is_storable)
             .ok_or_else(|| self.invalid("a time such as 2026-11-24T10:00:00Z, a day such as 2026-11-24, or an age such as -24h (s, m, h, d, w)"))
@@ -233,7 +233,7 @@ fn read_age(age: &str) -> Option<TimeDelta> {
     TimeDelta::try_seconds(number.parse::<i64>().ok()?.checked_mul(seconds_in_unit)?)
 }
 
-pub(super) fn is_storable(time: &DateTime<Utc>) -> bool {
+pub(crate) fn is_storable(time: &DateTime<Utc>) -> bool {
     use chrono::Datelike as _;
     (0..10_000).contains(&time.year())
 }

@@ -1,10 +1,9 @@
 //! What records look like in a file.
 
+mod csv;
+
 use std::io;
 
-use actix_web::web::Bytes;
-
-use super::csv;
 use crate::postgres::Found;
 
 /// What an export consists of.
@@ -19,7 +18,7 @@ pub enum Format {
 
 impl Format {
     /// All formats and their names.
-    pub(super) const ALL: [(&str, Self); 2] = [("ndjson", Self::Ndjson), ("csv", Self::Csv)];
+    pub(crate) const ALL: [(&str, Self); 2] = [("ndjson", Self::Ndjson), ("csv", Self::Csv)];
 
     /// The format's name in queries, and at the end of the names of files.
     #[must_use]
@@ -30,7 +29,7 @@ impl Format {
         }
     }
 
-    pub(super) fn media_type(self) -> &'static str {
+    pub(crate) fn media_type(self) -> &'static str {
         match self {
             // https://github.com/ndjson/ndjson-spec, which is in no standard's register.
             Self::Ndjson => "application/x-ndjson",
@@ -44,15 +43,15 @@ impl Format {
     /// # Errors
     ///
     /// Only writing into memory could fail.
-    pub fn head(self) -> io::Result<Bytes> {
+    pub fn head(self) -> io::Result<Vec<u8>> {
         match self {
-            Self::Ndjson => Ok(Bytes::new()),
+            Self::Ndjson => Ok(Vec::new()),
             Self::Csv => csv::header(),
         }
     }
 
     /// The records as the file holds them, each ended by the end of its line.
-    pub(crate) fn part(self, records: &[Found]) -> io::Result<Bytes> {
+    pub(crate) fn part(self, records: &[Found]) -> io::Result<Vec<u8>> {
         match self {
             Self::Ndjson => {
                 let bytes = records
@@ -64,7 +63,7 @@ impl Format {
                     lines.extend_from_slice(&record.canonical);
                     lines.push(b'\n');
                 }
-                Ok(lines.into())
+                Ok(lines)
             }
             Self::Csv => csv::rows(records),
         }

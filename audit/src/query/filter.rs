@@ -20,7 +20,7 @@ pub(crate) fn parse(query: &str, now: DateTime<Utc>) -> Result<Filter, Problem> 
 
 /// Reads a query string of filters and of the route's own parameters: `own` lists them
 /// for a refusal, and `take` says whether one is of them.
-pub(super) fn parse_with(
+pub(crate) fn parse_with(
     own: &str,
     query: &str,
     now: DateTime<Utc>,
