@@ -1,4 +1,4 @@
-//! The commit thread: the only one that writes to the journal.
+//! The commit thread: it looks after the log, and writes what is not written at once.
 //!
 //! It takes whatever waits, writes it in one go and acknowledges all of it, so a
 //! busy service pays for one write what a quiet one pays for each. A second thread
@@ -11,6 +11,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use std::{io, mem};
 
+use super::inlet::Inlet;
 use super::log::{Log, SyncJob, Write};
 use super::shelf::{SegmentId, Shelf};
 
@@ -38,10 +39,11 @@ pub(super) fn start(
     log: Log,
     shelf: Arc<Shelf>,
     lock: Box<dyn Send + Sync>,
-) -> io::Result<(Sender<Command>, JoinHandle<()>)> {
+) -> io::Result<(Arc<Inlet>, JoinHandle<()>)> {
     let (sender, commands) = channel();
     let (jobs, syncs) = channel::<SyncJob>();
     let answers = sender.clone();
+    let inlet = Arc::new(Inlet::new(log, sender));
     thread::Builder::new()
         .name("audit-sync".to_owned())
         .spawn(move || {
@@ -52,29 +54,26 @@ pub(super) fn start(
                 }
             }
         })?;
+    let mut thread = Thread {
+        inlet: Arc::clone(&inlet),
+        jobs,
+        synced_at: Instant::now(),
+        ticked_at: Instant::now(),
+        flushes: Vec::new(),
+    };
     let thread = thread::Builder::new()
         .name("audit-commit".to_owned())
         .spawn(move || {
-            let mut thread = Thread {
-                log,
-                jobs,
-                syncing: 0,
-                synced_at: Instant::now(),
-                ticked_at: Instant::now(),
-                flushes: Vec::new(),
-            };
             thread.run(&commands);
             shelf.complete();
             drop(lock);
         })?;
-    Ok((sender, thread))
+    Ok((inlet, thread))
 }
 
 struct Thread {
-    log: Log,
+    inlet: Arc<Inlet>,
     jobs: Sender<SyncJob>,
-    /// Syncs that have not ended yet.
-    syncing: usize,
     synced_at: Instant,
     ticked_at: Instant,
     /// Who waits for a sync.
@@ -83,29 +82,31 @@ struct Thread {
 
 impl Thread {
     fn run(&mut self, commands: &Receiver<Command>) {
+        let inlet = Arc::clone(&self.inlet);
         loop {
             let first = match commands.recv_timeout(TICK) {
                 Ok(command) => Some(command),
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => break,
             };
+            let mut log = inlet.lock();
             let waiting = first.into_iter().chain(commands.try_iter()).take(COMMANDS);
             let mut is_last = false;
             for command in waiting {
-                is_last |= self.take(command);
+                is_last |= self.take(&mut log, command);
             }
             let now = Instant::now();
-            self.log.commit(now);
+            log.commit(now);
             if is_last {
                 break;
             }
-            self.sync_if_due(now);
+            self.sync_if_due(&mut log, now);
             if now.duration_since(self.ticked_at) >= TICK {
                 self.ticked_at = now;
-                self.log.tick(now);
+                log.tick(now);
             }
         }
-        let lost = self.log.finish(Instant::now());
+        let lost = inlet.lock().finish(Instant::now());
         if lost > 0 {
             tracing::error!(
                 frames = lost,
@@ -115,13 +116,13 @@ impl Thread {
     }
 
     /// Whether this was the last command.
-    fn take(&mut self, command: Command) -> bool {
+    fn take(&mut self, log: &mut Log, command: Command) -> bool {
         match command {
-            Command::Append(write) => self.log.push(write),
-            Command::Synced(segment, result) => {
-                self.syncing = self.syncing.saturating_sub(1);
-                self.log.synced(Instant::now(), segment, result);
+            Command::Append(write) => {
+                log.push(write);
+                self.inlet.arrived(1);
             }
+            Command::Synced(segment, result) => log.sync_ended(Instant::now(), segment, result),
             Command::Flush(done) => self.flushes.push(done),
             Command::Finish => return true,
         }
@@ -130,24 +131,24 @@ impl Thread {
 
     /// Has what was written synced, but only one sync at a time: a disk that is
     /// slower than the interval is not helped by a second one.
-    fn sync_if_due(&mut self, now: Instant) {
+    fn sync_if_due(&mut self, log: &mut Log, now: Instant) {
         if !self.flushes.is_empty() {
-            for job in self.log.sync_jobs() {
+            for job in log.sync_jobs() {
                 let result = job.file.sync();
-                self.log.synced(now, job.segment, result);
+                log.sync_ended(now, job.segment, result);
             }
-            if self.log.is_idle() {
+            // One in the background holds what was written before it began.
+            if log.is_idle() && !log.is_syncing() {
                 for done in mem::take(&mut self.flushes) {
                     let _ = done.send(());
                 }
             }
         }
-        if self.syncing > 0 || now.duration_since(self.synced_at) < SYNC_INTERVAL {
+        if log.is_syncing() || now.duration_since(self.synced_at) < SYNC_INTERVAL {
             return;
         }
         self.synced_at = now;
-        for job in self.log.sync_jobs() {
-            self.syncing += 1;
+        for job in log.sync_jobs() {
             if self.jobs.send(job).is_err() {
                 tracing::error!("the thread that syncs the journal is gone");
             }

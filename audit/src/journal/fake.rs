@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
 
 use super::files::{FileSystem, LogFile};
 
@@ -27,13 +29,15 @@ pub(super) enum Fault {
     NoSpace,
     /// A part of it happens, then it fails.
     Short,
+    /// It works, and takes its time.
+    Slow,
 }
 
 impl Fault {
     fn error(self) -> io::Error {
         match self {
             Self::NoSpace => io::ErrorKind::StorageFull.into(),
-            Self::Error | Self::Short => io::Error::from_raw_os_error(5),
+            Self::Error | Self::Short | Self::Slow => io::Error::from_raw_os_error(5),
         }
     }
 }
@@ -249,6 +253,10 @@ impl LogFile for FakeFile {
         let bytes = match fault {
             None => bytes,
             Some(Fault::Short) => &bytes[..bytes.len() / 2],
+            Some(Fault::Slow) => {
+                thread::sleep(super::log::SLOW_WRITE + Duration::from_millis(1));
+                bytes
+            }
             Some(fault) => return Err(fault.error()),
         };
         let end = offset as usize + bytes.len();
@@ -261,7 +269,10 @@ impl LogFile for FakeFile {
             content.cached.resize(end, 0);
         }
         content.cached[offset as usize..end].copy_from_slice(bytes);
-        fault.map_or(Ok(bytes.len()), |fault| Err(fault.error()))
+        match fault {
+            None | Some(Fault::Slow) => Ok(bytes.len()),
+            Some(fault) => Err(fault.error()),
+        }
     }
 
     fn allocate(&self, bytes: u64) -> io::Result<()> {

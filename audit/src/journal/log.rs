@@ -1,4 +1,4 @@
-//! The log itself: what the commit thread does, without the thread.
+//! The log itself, without threads.
 //!
 //! Every method runs to its end on the caller's thread, so a test can drive a log
 //! step by step over a file system that fails.
@@ -14,7 +14,6 @@ use uuid::Uuid;
 
 use super::files::{FileSystem, LogFile};
 use super::frame::{HEADER_BYTES, Kind, SEQUENCE_MAX, encode};
-use super::millis_of;
 use super::room::{Reservation, Room};
 use super::shelf::{Segment, SegmentId, Shelf, Written};
 use crate::log_gate::LogGate;
@@ -27,8 +26,13 @@ const SMALL_SEGMENT_BYTES: u64 = 256 * 1024;
 const CARRY_AFTER: Duration = Duration::from_secs(5);
 /// How long to wait before a failed disk is tried again.
 const RETRY: Duration = Duration::from_millis(500);
+/// A write that takes longer than this says that the disk is busy.
+pub(super) const SLOW_WRITE: Duration = Duration::from_millis(5);
+/// For how long the disk is then taken to be busy.
+pub(super) const BUSY: Duration = Duration::from_secs(1);
 /// How often the log says that the journal fills up.
 const ALARM_INTERVAL: Duration = Duration::from_secs(60);
+const WRITE_FAILED: &str = "writing to the journal failed";
 const EXTENSION: &str = "segment";
 /// The folder for files that cannot be read through.
 pub(super) const DAMAGED: &str = "damaged";
@@ -67,11 +71,17 @@ pub(super) struct Write {
     pub(super) room: Option<Reservation>,
 }
 
-/// Where the intent of an open attempt stands.
+/// Where a frame stands, and how long its payload is.
 struct Place {
     segment: SegmentId,
     offset: u64,
     length: usize,
+}
+
+impl Place {
+    fn end(&self) -> u64 {
+        self.offset + (HEADER_BYTES + self.length) as u64
+    }
 }
 
 /// The segment that is written to.
@@ -102,6 +112,12 @@ pub(super) struct Log {
     queue: VecDeque<Write>,
     /// Segments with writes that no sync has followed.
     unsynced: BTreeMap<SegmentId, Arc<dyn LogFile>>,
+    /// Syncs that have begun and not ended.
+    syncing: usize,
+    /// What went wrong with a write outside of a batch, for the next one to deal with.
+    failed_write: Option<io::Error>,
+    /// Until when the disk is taken to be busy.
+    busy_until: Option<Instant>,
     /// When a failed disk is to be tried again.
     retry_at: Option<Instant>,
     failures: LogGate,
@@ -130,6 +146,9 @@ impl Log {
             open: HashMap::new(),
             queue: VecDeque::new(),
             unsynced: BTreeMap::new(),
+            syncing: 0,
+            failed_write: None,
+            busy_until: None,
             retry_at: None,
             failures: LogGate::default(),
             alarms: LogGate::every(ALARM_INTERVAL),
@@ -161,6 +180,52 @@ impl Log {
         self.queue.push_back(write);
     }
 
+    /// Writes a frame at once, if it takes nothing but a write into the kernel's memory
+    /// that nothing holds up; else it is handed back, to be pushed.
+    ///
+    /// A write holds up its caller when the file system is at work on its own journal,
+    /// which a sync makes it do; when more waits to be written back than the kernel
+    /// allows, which shows in slow writes; and when a disk fails.
+    pub(super) fn try_append(&mut self, write: Write, began: Instant) -> Result<(), Write> {
+        let is_held_up = write.sync
+            || self.syncing > 0
+            || self.failed_write.is_some()
+            || self.retry_at.is_some()
+            || self.busy_until.is_some_and(|until| began < until)
+            || !self.queue.is_empty();
+        let Some(active) = self.active.as_mut().filter(|_| !is_held_up) else {
+            return Err(write);
+        };
+        let place = Place {
+            segment: active.id,
+            offset: active.position,
+            length: write.payload.len(),
+        };
+        if place.end() > active.allocated {
+            return Err(write);
+        }
+        self.buffer.clear();
+        encode(
+            &mut self.buffer,
+            self.next_sequence,
+            write.id,
+            write.kind,
+            &write.payload,
+        );
+        if let Err(error) = active.file.write_all_at(&self.buffer, place.offset) {
+            self.failed_write = Some(error);
+            return Err(write);
+        }
+        let mut written = self.advance(1);
+        written.count(&write);
+        self.note(write, place, &mut written);
+        self.publish(written, began);
+        if began.elapsed() > SLOW_WRITE {
+            self.busy_until = Some(began + BUSY);
+        }
+        Ok(())
+    }
+
     /// Whether everything was written.
     pub(super) fn is_idle(&self) -> bool {
         self.queue.is_empty()
@@ -168,6 +233,7 @@ impl Log {
 
     /// Writes what waits, as far as the disk allows, and acknowledges it.
     pub(super) fn commit(&mut self, now: Instant) {
+        self.see_to_failed_write(now);
         while !self.queue.is_empty() {
             if self.retry_at.is_some_and(|at| now < at) || !self.ensure_active(now) {
                 return;
@@ -175,6 +241,13 @@ impl Log {
             if !self.write_batch(now) {
                 return;
             }
+        }
+    }
+
+    fn see_to_failed_write(&mut self, now: Instant) {
+        if let Some(error) = self.failed_write.take() {
+            self.fail(now, WRITE_FAILED, &error);
+            self.seal(now);
         }
     }
 
@@ -188,19 +261,18 @@ impl Log {
         buffer.clear();
         let mut places = Vec::new();
         for write in &self.queue {
-            let offset = active.position + buffer.len() as u64;
-            let end = offset + (HEADER_BYTES + write.payload.len()) as u64;
-            let fits = end <= active.allocated || offset == 0;
+            let place = Place {
+                segment: active.id,
+                offset: active.position + buffer.len() as u64,
+                length: write.payload.len(),
+            };
+            let fits = place.end() <= active.allocated || place.offset == 0;
             if !fits || buffer.len() >= BATCH_BYTES {
                 break;
             }
             let sequence = self.next_sequence + places.len() as u64;
             encode(&mut buffer, sequence, write.id, write.kind, &write.payload);
-            places.push(Place {
-                segment: active.id,
-                offset,
-                length: write.payload.len(),
-            });
+            places.push(place);
         }
         if places.is_empty() {
             self.buffer = buffer;
@@ -209,48 +281,26 @@ impl Log {
         }
 
         let count = places.len();
-        let file = Arc::clone(&active.file);
-        let id = active.id;
-        if let Err(error) = file.write_all_at(&buffer, active.position) {
-            self.buffer = buffer;
-            self.fail(now, "writing to the journal failed", &error);
+        let result = active.file.write_all_at(&buffer, active.position);
+        self.buffer = buffer;
+        if let Err(error) = result {
+            self.fail(now, WRITE_FAILED, &error);
             self.seal(now);
             return false;
         }
-        active.position += buffer.len() as u64;
-        self.next_sequence += count as u64;
-        self.unsynced.insert(id, Arc::clone(&file));
-        let end = active.position;
-        let metrics = Arc::clone(&self.shelf.metrics);
-        metrics.journal_commit_frames.observe(count as f64);
+        let mut written = self.advance(count);
 
         let wants_sync = self.queue.iter().take(count).any(|write| write.sync);
-        let synced = if wants_sync {
-            self.sync_active(now)
-        } else {
-            true
-        };
-        let mut written = Written::new(id, end);
+        let synced = !wants_sync || self.sync_active(now);
         let mut again = Vec::new();
-        for (write, place) in self.queue.drain(..count).zip(places) {
-            if write.kind == Kind::Record {
-                written.records += 1;
-                written.since_ms.get_or_insert(millis_of(write.id));
-            }
+        let batch: Vec<Write> = self.queue.drain(..count).collect();
+        for (write, place) in batch.into_iter().zip(places) {
+            written.count(&write);
             if write.sync && !synced {
                 again.push(write);
-                continue;
+            } else {
+                self.note(write, place, &mut written);
             }
-            let before = match write.kind {
-                Kind::Intent => {
-                    written.opened += 1;
-                    self.open.insert(write.id, place)
-                }
-                Kind::Record | Kind::Settled => self.open.remove(&write.id),
-            };
-            written.closed.extend(before.map(|place| place.segment));
-            written.done.extend(write.done);
-            written.rooms.extend(write.room);
         }
         for write in again.into_iter().rev() {
             // An intent that was only given a new place needs none if its attempt has ended
@@ -260,13 +310,46 @@ impl Log {
                 self.queue.push_front(write);
             }
         }
-        self.room.lock().used += buffer.len() as u64;
-        self.buffer = buffer;
+        self.publish(written, began);
+        synced
+    }
+
+    /// Goes on behind the frames in the buffer, which are in the active segment now.
+    fn advance(&mut self, frames: usize) -> Written {
+        self.next_sequence += frames as u64;
+        let metrics = &self.shelf.metrics;
+        metrics.journal_commit_frames.observe(frames as f64);
+        self.room.lock().used += self.buffer.len() as u64;
+        let Some(active) = &mut self.active else {
+            return Written::new(self.next_sequence, 0);
+        };
+        active.position += self.buffer.len() as u64;
+        self.unsynced
+            .entry(active.id)
+            .or_insert_with(|| Arc::clone(&active.file));
+        Written::new(active.id, active.position)
+    }
+
+    /// Notes where a frame stands that is kept as it should be.
+    fn note(&mut self, write: Write, place: Place, written: &mut Written) {
+        let before = match write.kind {
+            Kind::Intent => {
+                written.opened += 1;
+                self.open.insert(write.id, place)
+            }
+            Kind::Record | Kind::Settled => self.open.remove(&write.id),
+        };
+        written.closed.extend(before.map(|place| place.segment));
+        written.done.extend(write.done);
+        written.rooms.extend(write.room);
+    }
+
+    fn publish(&self, written: Written, began: Instant) {
         self.shelf.publish(written);
-        metrics
+        self.shelf
+            .metrics
             .journal_commit_seconds
             .observe(began.elapsed().as_secs_f64());
-        synced
     }
 
     /// Syncs the active segment because somebody waits for it.
@@ -282,10 +365,23 @@ impl Log {
 
     /// The files whose writes are to be synced now.
     pub(super) fn sync_jobs(&mut self) -> Vec<SyncJob> {
-        std::mem::take(&mut self.unsynced)
+        let jobs: Vec<SyncJob> = std::mem::take(&mut self.unsynced)
             .into_iter()
             .map(|(segment, file)| SyncJob { segment, file })
-            .collect()
+            .collect();
+        self.syncing += jobs.len();
+        jobs
+    }
+
+    /// Whether a sync has begun and not ended.
+    pub(super) fn is_syncing(&self) -> bool {
+        self.syncing > 0
+    }
+
+    /// Notes how one of these syncs went.
+    pub(super) fn sync_ended(&mut self, now: Instant, id: SegmentId, result: io::Result<()>) {
+        self.syncing = self.syncing.saturating_sub(1);
+        self.synced(now, id, result);
     }
 
     /// Notes how a sync went.
@@ -294,7 +390,7 @@ impl Log {
     /// the same file again could succeed without meaning anything. The segment
     /// gets no more frames, and nothing is accepted until what it holds has
     /// reached Postgres.
-    pub(super) fn synced(&mut self, now: Instant, id: SegmentId, result: io::Result<()>) -> bool {
+    fn synced(&mut self, now: Instant, id: SegmentId, result: io::Result<()>) -> bool {
         let Err(error) = result else {
             return true;
         };
@@ -569,11 +665,12 @@ impl Log {
     /// Ends the log in order: all is written, synced, and what is spent removed.
     /// Returns how many frames could not be written.
     pub(super) fn finish(&mut self, now: Instant) -> usize {
+        self.see_to_failed_write(now);
         self.retry_at = None;
         self.commit(now);
         for job in self.sync_jobs() {
             let result = job.file.sync();
-            self.synced(now, job.segment, result);
+            self.sync_ended(now, job.segment, result);
         }
         self.seal(now);
         self.remove_spent(now);

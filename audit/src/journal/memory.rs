@@ -29,10 +29,6 @@ impl Memory {
                 kept.records.push(write.payload);
             }
         }
-        drop(kept);
-        if let Some(done) = write.done {
-            let _ = done.send(());
-        }
     }
 
     /// The canonical bytes of all records, in the order in which they ended.

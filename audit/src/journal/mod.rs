@@ -2,9 +2,8 @@
 //! Postgres.
 //!
 //! ```text
-//!            intent, record                   segments                       lease
-//! reserve ─▶ Permit ─▶ commit thread ─▶ 00000001.segment … ─▶ shelf ─▶ writers ─▶ delivered
-//!                      (the only writer)
+//!            intent, record           segments                       lease
+//! reserve ─▶ Permit ─▶ inlet ─▶ log ─▶ 00000001.segment … ─▶ shelf ─▶ writers ─▶ delivered
 //! ```
 //!
 //! # How a record is kept
@@ -32,8 +31,9 @@
 //! - **The segments are all there is.** No ledger, no cursor: state is rebuilt
 //!   from the frames, so nothing can disagree with them. What a crash makes
 //!   uncertain is sent again, and Postgres passes over what it has.
-//! - **Async workers never touch the disk.** They hand frames to the commit
-//!   thread and wait for its word, for at most [`PATIENCE`].
+//! - **Async workers wait for no disk.** They write into the kernel's memory while
+//!   nothing holds that up, which `inlet` is about. Everything else is the commit
+//!   thread's, and they wait for its word, for at most [`PATIENCE`].
 //! - **A frame that was accepted is held until it is written.** When the disk
 //!   fails, new attempts are refused, and the frames of those under way wait in
 //!   memory for a disk that works. A failed sync is never repeated on its file.
@@ -53,6 +53,7 @@ mod files;
 mod frame;
 #[cfg(feature = "fuzz")]
 pub(crate) mod fuzz;
+mod inlet;
 mod log;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod memory;
@@ -65,7 +66,7 @@ mod tests;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, JoinHandle, Thread};
@@ -80,6 +81,7 @@ use files::Disk;
 use files::FileSystem;
 use frame::Kind;
 pub(crate) use frame::PAYLOAD_BYTES_MAX;
+use inlet::Inlet;
 use log::{Limits, Log, Write};
 use room::{Reservation, Room};
 use shelf::Shelf;
@@ -220,24 +222,24 @@ struct Inner {
 /// Where frames go.
 #[derive(Clone)]
 enum Frames {
-    /// To the commit thread, which writes them to the disk.
-    Disk(Sender<Command>),
+    /// To the disk.
+    Disk(Arc<Inlet>),
     /// To a test.
     #[cfg(any(test, feature = "testing"))]
     Memory(Arc<memory::Memory>),
 }
 
 impl Frames {
-    fn push(&self, write: Write) {
-        let (id, kind) = (write.id, write.kind);
+    /// Takes a frame. If it is kept by now, or if nobody `asks`, there is nothing to wait
+    /// for.
+    fn append(&self, write: Write, asks: bool) -> Option<oneshot::Receiver<()>> {
         match self {
-            Self::Disk(commands) => {
-                if commands.send(Command::Append(write)).is_err() {
-                    tracing::error!(%id, ?kind, "the journal has ended; a frame is lost");
-                }
-            }
+            Self::Disk(inlet) => inlet.append(write, asks),
             #[cfg(any(test, feature = "testing"))]
-            Self::Memory(memory) => memory.keep(write),
+            Self::Memory(memory) => {
+                memory.keep(write);
+                None
+            }
         }
     }
 
@@ -256,7 +258,7 @@ impl Frames {
     /// What asks the commit thread for something; in memory there is nothing to do.
     fn command(&self, command: Command) -> bool {
         match self {
-            Self::Disk(commands) => commands.send(command).is_ok(),
+            Self::Disk(inlet) => inlet.command(command),
             #[cfg(any(test, feature = "testing"))]
             Self::Memory(_) => false,
         }
@@ -317,7 +319,7 @@ impl Journal {
             Arc::clone(&room),
             recovery.next_sequence,
         );
-        let (commands, thread) =
+        let (inlet, thread) =
             commit::start(log, Arc::clone(&shelf), lock).map_err(OpenError::Threads)?;
         let found = Found {
             records: recovery.records,
@@ -326,7 +328,7 @@ impl Journal {
         let inner = Inner {
             room,
             shelf,
-            frames: Frames::Disk(commands),
+            frames: Frames::Disk(inlet),
             thread: Mutex::new(Some(thread)),
         };
         Ok((
@@ -541,22 +543,15 @@ impl Kept {
         durability: Durability,
         room: Option<Reservation>,
     ) -> Self {
-        let (done, kept) = match durability {
-            Durability::Memory => (None, None),
-            Durability::Crash | Durability::PowerLoss | Durability::Transaction => {
-                let (done, kept) = oneshot::channel();
-                (Some(done), Some(kept))
-            }
-        };
-        frames.push(Write {
+        let write = Write {
             id,
             kind,
             payload,
             sync: durability == Durability::PowerLoss,
-            done,
+            done: None,
             room,
-        });
-        Self(kept)
+        };
+        Self(frames.append(write, durability != Durability::Memory))
     }
 
     /// Nothing was appended, so there is nothing to wait for.

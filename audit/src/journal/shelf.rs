@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use super::files::LogFile;
 use super::frame::{Item, Kind, Scanner};
+use super::log::Write;
 use super::millis_of;
 use super::room::Reservation;
 use crate::metrics::Metrics;
@@ -88,9 +89,9 @@ impl Segment {
 pub(super) struct Written {
     segment: SegmentId,
     end: u64,
-    pub(super) records: u64,
+    records: u64,
     /// When the first of the records was made.
-    pub(super) since_ms: Option<u64>,
+    since_ms: Option<u64>,
     /// How many intents it holds.
     pub(super) opened: usize,
     /// Where the intents stand that its records answer.
@@ -111,6 +112,14 @@ impl Written {
             closed: Vec::new(),
             done: Vec::new(),
             rooms: Vec::new(),
+        }
+    }
+
+    /// Counts a frame that was written, whether or not it is kept as it should be.
+    pub(super) fn count(&mut self, write: &Write) {
+        if write.kind == Kind::Record {
+            self.records += 1;
+            self.since_ms.get_or_insert(millis_of(write.id));
         }
     }
 }
@@ -156,6 +165,9 @@ pub(super) struct State {
     leases: BTreeMap<u64, u64>,
     /// When the first record that waits unread was made, or a bit earlier.
     unread_since: Option<u64>,
+    /// Whether a writer waits for something to read; waking costs a call into the kernel
+    /// even where nobody sleeps.
+    is_awaited: bool,
 }
 
 impl State {
@@ -215,8 +227,9 @@ impl Shelf {
         }
         state.undelivered += written.records;
         state.wait_since(written.since_ms);
+        let wakes = written.records > 0 && state.is_awaited;
         drop(state);
-        if written.records > 0 {
+        if wakes {
             self.available.notify_one();
         }
         for done in written.done {
@@ -280,10 +293,12 @@ impl Shelf {
             if state.is_complete && state.undelivered == 0 {
                 return None;
             }
+            state.is_awaited = true;
             state = self
                 .available
                 .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
+            state.is_awaited = false;
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
@@ -12,11 +13,11 @@ use uuid::Uuid;
 use super::fake::{FakeDisk, Fault, Operation};
 use super::files::FileSystem as _;
 use super::frame::{HEADER_BYTES, Kind};
-use super::log::{DAMAGED, Limits, Log, Write};
+use super::log::{BUSY, DAMAGED, Limits, Log, Write};
 use super::recovery::{Recovery, recover};
 use super::room::Room;
 use super::shelf::Shelf;
-use super::{Journal, JournalSettings, OpenError, Refusal};
+use super::{Durability, Journal, JournalSettings, OpenError, Refusal};
 use crate::metrics::Metrics;
 
 const SEGMENT_BYTES: u64 = 4_096;
@@ -29,6 +30,8 @@ struct Process {
     log: Log,
     recovery: Recovery,
     now: Instant,
+    /// Whether frames are written at once where that can be done.
+    is_hasty: bool,
 }
 
 impl Process {
@@ -56,20 +59,42 @@ impl Process {
             log,
             recovery,
             now: Instant::now(),
+            is_hasty: false,
         }
     }
 
     fn push(&mut self, id: Uuid, kind: Kind, text: &str, sync: bool) -> oneshot::Receiver<()> {
         let (done, kept) = oneshot::channel();
-        self.log.push(Write {
+        let write = Write {
             id,
             kind,
             payload: text.as_bytes().to_vec(),
             sync,
             done: Some(done),
             room: None,
-        });
+        };
+        let left = if self.is_hasty {
+            self.log.try_append(write, self.now).err()
+        } else {
+            Some(write)
+        };
+        if let Some(write) = left {
+            self.log.push(write);
+        }
         kept
+    }
+
+    /// Appends at once; whether that could be done.
+    fn append_at_once(&mut self, id: Uuid, sync: bool) -> bool {
+        let write = Write {
+            id,
+            kind: Kind::Record,
+            payload: vec![b'r'; 100],
+            sync,
+            done: None,
+            room: None,
+        };
+        self.log.try_append(write, self.now).is_ok()
     }
 
     /// Appends and commits; whether it was acknowledged.
@@ -87,7 +112,7 @@ impl Process {
     fn sync_in_background(&mut self) {
         for job in self.log.sync_jobs() {
             let result = job.file.sync();
-            self.log.synced(self.now, job.segment, result);
+            self.log.sync_ended(self.now, job.segment, result);
         }
     }
 
@@ -392,6 +417,87 @@ fn one_folder_belongs_to_one_process() {
     open().unwrap();
 }
 
+#[test]
+fn nothing_is_written_at_once_that_a_disk_may_hold_up() {
+    let mut process = Process::start(&FakeDisk::default());
+    assert!(process.append_at_once(id(1), false));
+    assert!(!process.append_at_once(id(2), true), "a sync is waited for");
+
+    let jobs = process.log.sync_jobs();
+    assert!(!process.append_at_once(id(3), false), "a sync is under way");
+    for job in jobs {
+        process.log.sync_ended(process.now, job.segment, Ok(()));
+    }
+    assert!(process.append_at_once(id(4), false));
+
+    process.disk.arm(Operation::Write, Fault::Slow);
+    assert!(process.append_at_once(id(5), false));
+    assert!(!process.append_at_once(id(6), false), "the disk is busy");
+    process.now += BUSY;
+    assert!(process.append_at_once(id(7), false));
+
+    // To open another segment is for the commit thread.
+    let fit = SEGMENT_BYTES as usize / (HEADER_BYTES + 100);
+    let written = (8..100).take_while(|number| process.append_at_once(id(*number), false));
+    assert_eq!(4 + written.count(), fit);
+    assert_eq!(process.deliver(100).len(), fit);
+}
+
+#[test]
+fn a_write_that_fails_at_once_is_left_to_the_commit_thread() {
+    for fault in [Fault::Error, Fault::NoSpace, Fault::Short] {
+        let mut process = Process::start(&FakeDisk::default());
+        process.is_hasty = true;
+        process.disk.arm(Operation::Write, fault);
+        let mut kept = process.push(id(1), Kind::Record, "first", false);
+        assert!(!process.append_at_once(id(2), false), "it comes behind");
+        process.log.commit(process.now);
+        assert!(kept.try_recv().is_err(), "{fault:?}");
+        process.pass(Duration::from_millis(500));
+        assert!(kept.try_recv().is_ok(), "{fault:?}");
+        assert!(process.append_at_once(id(3), false));
+        let mut process = process.kill();
+        assert_eq!(process.recovery.damaged, 0);
+        assert_eq!(process.deliver(10).len(), 2);
+    }
+}
+
+/// Whichever way they take: an intent behind its record would begin the attempt again.
+#[test]
+fn many_threads_leave_no_intent_behind_its_record() {
+    const THREADS: u64 = 8;
+    const ATTEMPTS: u64 = 300;
+    let folder = tempfile::tempdir().unwrap();
+    let settings = JournalSettings::new(folder.path().join("journal"));
+    let (journal, _) = Journal::open(&settings, Arc::default()).unwrap();
+    thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let journal = &journal;
+            scope.spawn(move || {
+                for attempt in 0..ATTEMPTS {
+                    let id = id(thread * ATTEMPTS + attempt + 1);
+                    // Those that are synced go to the commit thread.
+                    let durability = match (thread + attempt) % 5 {
+                        0 => Durability::PowerLoss,
+                        _ => Durability::Crash,
+                    };
+                    let permit = journal.reserve().unwrap();
+                    drop(permit.intend(id, b"intent".to_vec(), durability));
+                    let kept = permit.append(id, b"record".to_vec(), Durability::Crash);
+                    if attempt % 3 == 0 {
+                        kept.wait().unwrap();
+                    }
+                }
+            });
+        }
+    });
+    assert!(journal.flush(Duration::from_secs(60)));
+    drop(journal);
+    let (journal, found) = Journal::open(&settings, Arc::default()).unwrap();
+    assert_eq!((found.records, found.unknown), (THREADS * ATTEMPTS, 0));
+    drop(journal);
+}
+
 /// What may happen to a log.
 #[derive(Clone, Debug)]
 enum Step {
@@ -423,6 +529,8 @@ enum Step {
         seed: u64,
     },
     SetCapacity(Option<usize>),
+    /// From now on frames are written at once where that can be done, or never.
+    Hasten(bool),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -449,6 +557,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Kill),
         1 => any::<u64>().prop_map(|seed| Step::CutPower { seed }),
         1 => prop::option::of(8_000_usize..60_000).prop_map(Step::SetCapacity),
+        3 => any::<bool>().prop_map(Step::Hasten),
     ]
 }
 
@@ -475,6 +584,7 @@ struct Model {
     stored: HashMap<Uuid, String>,
     was_cut: bool,
     armed: HashSet<Operation>,
+    is_hasty: bool,
 }
 
 impl Model {
@@ -487,6 +597,7 @@ impl Model {
             stored: HashMap::new(),
             was_cut: false,
             armed: HashSet::new(),
+            is_hasty: false,
         }
     }
 
@@ -558,6 +669,10 @@ impl Model {
                 self.restart();
             }
             Step::SetCapacity(capacity) => self.disk.set_capacity(capacity),
+            Step::Hasten(is_hasty) => {
+                self.is_hasty = is_hasty;
+                self.process().is_hasty = is_hasty;
+            }
         }
         self.hear();
     }
@@ -602,6 +717,7 @@ impl Model {
         }
         self.process = None;
         self.process = Some(Process::start(&self.disk));
+        self.process().is_hasty = self.is_hasty;
     }
 
     /// Everything is repaired and delivered; the promises must hold.
