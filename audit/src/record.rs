@@ -34,6 +34,9 @@ pub use crate::redact::Truncated;
 /// The version of the record's shape, its field `schema`.
 pub const SCHEMA: i16 = 1;
 
+/// What most records fit into.
+const USUAL_BYTES: usize = 1024;
+
 /// One attempt to use an audited action.
 ///
 /// The order of the fields is the order of the canonical bytes.
@@ -130,7 +133,9 @@ impl Record {
     /// does, which none of these do; the error is passed on rather than assumed
     /// away.
     pub fn canonical_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
-        serde_json::to_vec(self)
+        let mut bytes = Vec::with_capacity(USUAL_BYTES);
+        serde_json::to_writer(&mut bytes, self)?;
+        Ok(bytes)
     }
 
     /// Reads a record back from its canonical bytes.
@@ -439,13 +444,15 @@ impl<'de> Deserialize<'de> for JsonText {
 
 /// RFC 3339 with exactly six decimals and `Z`.
 mod micros {
+    use chrono::SecondsFormat;
+
     use super::{DateTime, Deserialize, Deserializer, Serializer, Utc};
 
     pub(super) fn serialize<S: Serializer>(
         time: &DateTime<Utc>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&time.format("%Y-%m-%dT%H:%M:%S%.6fZ"))
+        serializer.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Micros, true))
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(

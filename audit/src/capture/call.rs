@@ -141,8 +141,9 @@ async fn conduct(
     watch(&attempt, request, &mut payload);
     let answer = async {
         // The record names the actor whether or not the handler asks for one.
-        let actor = caller.into_actor();
-        attempt.known().lock().actor = actor;
+        if let Some(actor) = caller.into_actor() {
+            attempt.known().set_actor(&actor);
+        }
         // The journal works on the intent while the body is still coming in.
         work(payload, Intent::of(&attempt)).await
     };

@@ -33,7 +33,8 @@ pub(super) struct Known {
 /// What becomes known bit by bit.
 #[derive(Default)]
 pub(super) struct State {
-    pub(super) actor: Option<Actor>,
+    /// As the record shows it, and what was hidden in it.
+    actor: Option<(Actor, Findings)>,
     pub(super) payload: Payload,
     /// Whether the handler's arguments could not be extracted.
     pub(super) is_refused: bool,
@@ -141,6 +142,13 @@ impl Known {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Notes who makes the attempt.
+    pub(super) fn set_actor(&self, actor: &Actor) {
+        let mut findings = Findings::default();
+        let shown = findings.actor(self.redactor(), actor);
+        self.lock().actor = Some((shown, findings));
+    }
+
     pub(super) fn redactor(&self) -> &Redactor {
         self.audit.redactor()
     }
@@ -186,7 +194,10 @@ impl Known {
             .as_ref()
             .map(|id| findings.text(redactor.identifier("/resource/id", id)));
         let actor = match &state.actor {
-            Some(actor) => findings.actor(redactor, actor),
+            Some((actor, hidden)) => {
+                findings.extend(hidden);
+                actor.clone()
+            }
             None => Actor::anonymous(),
         };
 

@@ -71,7 +71,11 @@ impl RequestPart {
             }
         };
         let request_id = RequestId::of(request);
-        let request_id = findings.text(redactor.text("/http/request_id", request_id.as_str()));
+        let request_id = if request_id.is_own {
+            request_id.as_str().to_owned()
+        } else {
+            findings.text(redactor.text("/http/request_id", request_id.as_str()))
+        };
         let http = Http {
             method,
             route,

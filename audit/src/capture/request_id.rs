@@ -24,8 +24,20 @@ const MAX_BYTES: usize = 128;
 ///
 /// Sane is what can be logged, stored and sent back as it is: 1 to 128 visible
 /// ASCII characters.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestId(String);
+#[derive(Clone, Debug)]
+pub struct RequestId {
+    text: String,
+    /// Whether it was made here: nobody can have put a secret into it.
+    pub(super) is_own: bool,
+}
+
+impl PartialEq for RequestId {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for RequestId {}
 
 impl RequestId {
     /// The id of this request; the same one however often it is asked for.
@@ -40,7 +52,10 @@ impl RequestId {
             .headers()
             .get(HEADER)
             .and_then(|id| Self::new(id.to_str().ok()?))
-            .unwrap_or_else(|| Self(new().to_string()));
+            .unwrap_or_else(|| Self {
+                text: new().to_string(),
+                is_own: true,
+            });
         request.extensions_mut().insert(id.clone());
         id
     }
@@ -65,13 +80,16 @@ impl RequestId {
     pub fn new(id: &str) -> Option<Self> {
         let is_sane =
             (1..=MAX_BYTES).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
-        is_sane.then(|| Self(id.to_owned()))
+        is_sane.then(|| Self {
+            text: id.to_owned(),
+            is_own: false,
+        })
     }
 
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 }
 

@@ -194,10 +194,8 @@ impl Task {
         };
         let attempt = Attempt::begin(&self.audit, self.spec, &[], origin, || None)
             .map_err(|refusal: Refusal| TaskError::Unavailable(refusal.to_string().into()))?;
-        let mut state = attempt.known().lock();
-        state.actor = Some(self.actor);
-        state.payload = self.payload;
-        drop(state);
+        attempt.known().set_actor(&self.actor);
+        attempt.known().lock().payload = self.payload;
         Ok(attempt)
     }
 }
