@@ -26,8 +26,9 @@ const SMALL_SEGMENT_BYTES: u64 = 256 * 1024;
 const CARRY_AFTER: Duration = Duration::from_secs(5);
 /// How long to wait before a failed disk is tried again.
 const RETRY: Duration = Duration::from_millis(500);
-/// A write that takes longer than this says that the disk is busy.
-pub(super) const SLOW_WRITE: Duration = Duration::from_millis(5);
+/// A write that takes longer than this says that the disk is busy. It is more than a thread
+/// waits for its turn on a processor that has too much to do.
+pub(super) const SLOW_WRITE: Duration = Duration::from_millis(50);
 /// For how long the disk is then taken to be busy.
 pub(super) const BUSY: Duration = Duration::from_secs(1);
 /// How often the log says that the journal fills up.
