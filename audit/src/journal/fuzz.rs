@@ -104,7 +104,7 @@ impl Journal {
         leases.into_iter().for_each(Lease::delivered);
         // A writer asks on, and so comes to the end of what holds no more records.
         self.shelf.complete();
-        while let Some(more) = self.shelf.lease(LEASE_ENTRIES) {
+        while let Some(more) = self.shelf.lease(LEASE_ENTRIES, Duration::ZERO) {
             more.delivered();
         }
         let later = Instant::now() + Duration::from_secs(60);
@@ -119,7 +119,7 @@ impl Journal {
         let mut leases = Vec::<Lease>::new();
         let mut leased = 0;
         while leased < self.undelivered()
-            && let Some(lease) = self.shelf.lease(LEASE_ENTRIES)
+            && let Some(lease) = self.shelf.lease(LEASE_ENTRIES, Duration::ZERO)
         {
             leased += lease.entries().len() as u64;
             leases.push(lease);

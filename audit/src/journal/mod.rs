@@ -480,9 +480,10 @@ pub(crate) struct Outlet(Arc<Shelf>);
 
 impl Outlet {
     /// Waits for records and borrows up to `limit` of them, oldest first; nothing
-    /// once the journal has ended and all is delivered.
-    pub(crate) fn lease(&self, limit: usize) -> Option<Lease> {
-        self.0.lease(limit)
+    /// once the journal has ended and all is delivered. Fewer than `limit` wait for
+    /// company until `pace` has passed since the last lease.
+    pub(crate) fn lease(&self, limit: usize, pace: Duration) -> Option<Lease> {
+        self.0.lease(limit, pace)
     }
 }
 

@@ -165,9 +165,11 @@ pub(super) struct State {
     leases: BTreeMap<u64, u64>,
     /// When the first record that waits unread was made, or a bit earlier.
     unread_since: Option<u64>,
-    /// Whether a writer waits for something to read; waking costs a call into the kernel
-    /// even where nobody sleeps.
-    is_awaited: bool,
+    /// When the last lease was given.
+    leased_at: Option<Instant>,
+    /// How many records the writer waits for that wants to read next. Waking costs a call
+    /// into the kernel even where nobody sleeps.
+    pub(super) awaited: Option<usize>,
 }
 
 impl State {
@@ -183,6 +185,17 @@ impl State {
         if let Some(since) = since_ms {
             self.unread_since.get_or_insert(since);
         }
+    }
+
+    /// Whether so many records can be read, or as many bytes as a lease holds.
+    fn has_unread(&self, records: usize) -> bool {
+        let mut unread = 0;
+        let mut bytes = 0;
+        for segment in self.segments.values() {
+            unread += segment.unread;
+            bytes += segment.end.saturating_sub(segment.read_to);
+        }
+        unread >= records as u64 || bytes >= LEASE_BYTES as u64
     }
 
     fn segment(&mut self, id: SegmentId) -> Option<&mut Segment> {
@@ -227,7 +240,9 @@ impl Shelf {
         }
         state.undelivered += written.records;
         state.wait_since(written.since_ms);
-        let wakes = written.records > 0 && state.is_awaited;
+        let wakes = state
+            .awaited
+            .is_some_and(|records| written.records > 0 && state.has_unread(records));
         drop(state);
         if wakes {
             self.available.notify_one();
@@ -260,10 +275,11 @@ impl Shelf {
         }
     }
 
-    /// Waits for records and borrows up to `limit` of them, oldest first; whatever
-    /// is there is taken at once. `None` means that all is delivered and nothing
-    /// more will come.
-    pub(super) fn lease(self: &Arc<Self>, limit: usize) -> Option<Lease> {
+    /// Waits for records and borrows up to `limit` of them, oldest first. Fewer than
+    /// that wait for company until `pace` has passed since the last lease, whoever got
+    /// it; after a pause nothing waits. `None` means that all is delivered and nothing more
+    /// will come.
+    pub(super) fn lease(self: &Arc<Self>, limit: usize, pace: Duration) -> Option<Lease> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let mut state = self.lock();
         loop {
@@ -277,6 +293,12 @@ impl Shelf {
                 .iter()
                 .find(|(_, segment)| segment.read_to < segment.end);
             if let Some((id, segment)) = next {
+                let since = state.leased_at.map_or(pace, |at| at.elapsed());
+                let wait = pace.saturating_sub(since);
+                if !wait.is_zero() && !state.is_complete && !state.has_unread(limit) {
+                    state = self.wait(state, limit, Some(wait));
+                    continue;
+                }
                 let id = *id;
                 let part = segment.read_to..segment.end;
                 let file = Arc::clone(&segment.file);
@@ -293,13 +315,29 @@ impl Shelf {
             if state.is_complete && state.undelivered == 0 {
                 return None;
             }
-            state.is_awaited = true;
-            state = self
-                .available
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
-            state.is_awaited = false;
+            state = self.wait(state, 1, None);
         }
+    }
+
+    /// Waits until so many records can be read, something is returned, or the time is up.
+    fn wait<'s>(
+        &self,
+        mut state: MutexGuard<'s, State>,
+        records: usize,
+        timeout: Option<Duration>,
+    ) -> MutexGuard<'s, State> {
+        state.awaited = Some(records);
+        let mut state = match timeout {
+            None => self.available.wait(state),
+            Some(timeout) => self
+                .available
+                .wait_timeout(state, timeout)
+                .map(|(state, _)| state)
+                .map_err(|error| PoisonError::new(error.into_inner().0)),
+        }
+        .unwrap_or_else(PoisonError::into_inner);
+        state.awaited = None;
+        state
     }
 
     /// Notes what was read, and lends it.
@@ -427,6 +465,7 @@ pub(crate) struct Lease {
 
 impl Lease {
     fn new(shelf: &Arc<Shelf>, state: &mut State, entries: Vec<Entry>) -> Self {
+        state.leased_at = Some(Instant::now());
         let number = state.next_lease;
         state.next_lease += 1;
         if let Some(first) = entries.first() {

@@ -120,7 +120,7 @@ impl Process {
     fn deliver(&mut self, limit: usize) -> Vec<(Uuid, String)> {
         let mut delivered = Vec::new();
         while self.shelf.lock().undelivered > 0 {
-            let lease = self.shelf.lease(limit).unwrap();
+            let lease = self.shelf.lease(limit, Duration::ZERO).unwrap();
             for entry in lease.entries() {
                 let text = String::from_utf8(entry.bytes.to_vec()).unwrap();
                 delivered.push((entry.id, text));
@@ -190,7 +190,7 @@ fn what_was_acknowledged_is_delivered_in_order_by_the_process_that_follows() {
 fn a_lease_that_is_given_up_goes_to_the_next_writer_first() {
     let mut process = Process::start(&FakeDisk::default());
     fill(&mut process, 3);
-    drop(process.shelf.lease(2).unwrap());
+    drop(process.shelf.lease(2, Duration::ZERO).unwrap());
     assert_eq!(process.deliver(10).len(), 3);
 }
 
@@ -415,6 +415,25 @@ fn one_folder_belongs_to_one_process() {
     assert!(matches!(open(), Err(OpenError::InUse { .. })));
     journal.drain(Instant::now());
     open().unwrap();
+}
+
+#[test]
+fn what_fills_no_lease_waits_for_company_but_not_after_a_pause() {
+    const AN_HOUR: Duration = Duration::from_secs(3_600);
+    let mut process = Process::start(&FakeDisk::default());
+    process.append(id(1), Kind::Record, "after a pause");
+    let first = process.shelf.lease(2, AN_HOUR).unwrap();
+    assert_eq!(first.entries().len(), 1);
+
+    process.append(id(2), Kind::Record, "alone");
+    let shelf = Arc::clone(&process.shelf);
+    let second = thread::spawn(move || shelf.lease(2, AN_HOUR).unwrap().entries().len());
+    while process.shelf.lock().awaited != Some(2) {
+        assert!(!second.is_finished(), "it did not wait");
+        thread::yield_now();
+    }
+    process.append(id(3), Kind::Record, "company");
+    assert_eq!(second.join().unwrap(), 2);
 }
 
 #[test]
@@ -699,7 +718,7 @@ impl Model {
         if process.shelf.lock().undelivered == 0 {
             return;
         }
-        let lease = process.shelf.lease(limit).unwrap();
+        let lease = process.shelf.lease(limit, Duration::ZERO).unwrap();
         for entry in lease.entries() {
             let text = String::from_utf8(entry.bytes.to_vec()).unwrap();
             self.stored.entry(entry.id).or_insert(text);

@@ -3,8 +3,8 @@
 //!
 //! Each thread leases what waits and inserts it in one statement. A quiet service
 //! writes each record at once. A busy one would commit many small batches, which
-//! costs Postgres more than the records do, so a writer whose batch was not full
-//! takes the next one forty milliseconds later, and finds more of them.
+//! costs Postgres more than the records do, so what does not fill a batch is taken
+//! forty milliseconds after the batch before, by whichever writer, and has found company.
 //!
 //! An insert can be repeated without harm, so an error is never final. What
 //! happens depends on its [`Class`](crate::postgres::Class):

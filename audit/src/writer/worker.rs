@@ -13,8 +13,8 @@ use crate::postgres::{Class, Rejection, Store};
 
 /// The most records in one statement.
 const BATCH: usize = 512;
-/// The least time between two batches of one writer that were not full. It is what
-/// a record may wait for company; one that comes after a pause does not wait.
+/// The least time between two batches, unless the next one is full. It is what a record
+/// may wait for company; one that comes after a pause does not wait.
 const PACE: Duration = Duration::from_millis(40);
 
 /// What a writer is doing, for the watchdog to see.
@@ -116,8 +116,7 @@ struct Thread {
 
 impl Thread {
     fn run(&mut self) {
-        while let Some(lease) = self.worker.outlet.lease(self.batch) {
-            let began = Instant::now();
+        while let Some(lease) = self.worker.outlet.lease(self.batch, PACE) {
             let entries = lease.entries().to_vec();
             self.worker.lock().lease = Some(lease);
             if self.deliver(&entries).is_err() {
@@ -126,9 +125,6 @@ impl Thread {
             let lease = self.worker.lock().lease.take();
             if let Some(lease) = lease {
                 lease.delivered();
-            }
-            if entries.len() < self.batch {
-                thread::sleep(PACE.saturating_sub(began.elapsed()));
             }
         }
         self.worker.lock().has_ended = true;
