@@ -20,15 +20,17 @@ impl Store {
         Self(postgres::Store::new(StoreSettings::new(url.to_owned())))
     }
 
-    /// Inserts one batch, given by canonical bytes.
+    /// Stores one batch of new records, given by canonical bytes.
     ///
     /// # Errors
     ///
     /// When Postgres does not take it.
     pub fn insert(&self, records: &[Vec<u8>]) -> Result<(), String> {
-        self.0
-            .insert(records)
-            .map_err(|rejection| rejection.message)
+        match self.0.copy(records) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err("COPY was refused".to_owned()),
+            Err(rejection) => Err(rejection.message),
+        }
     }
 }
 

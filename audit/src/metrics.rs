@@ -35,6 +35,7 @@ pub(crate) struct Metrics {
     pub(crate) writer_records: Counter,
     pub(crate) writer_batch_records: Histogram,
     pub(crate) writer_batch_seconds: Histogram,
+    pub(crate) writer_copies_refused: Counter,
     pub(crate) writer_retries: Family<Label, Counter>,
     pub(crate) writers_abandoned: Counter,
     pub(crate) dead_letters: Counter,
@@ -59,6 +60,7 @@ impl Default for Metrics {
             writer_records: Counter::default(),
             writer_batch_records: counts(),
             writer_batch_seconds: seconds(),
+            writer_copies_refused: Counter::default(),
             writer_retries: Family::default(),
             writers_abandoned: Counter::default(),
             dead_letters: Counter::default(),
@@ -139,6 +141,11 @@ impl Metrics {
             "writer_batch_seconds",
             "Time to deliver a batch",
             self.writer_batch_seconds.clone(),
+        );
+        registry.register(
+            "writer_copies_refused",
+            "Batches that COPY did not take, for instance because a record was there already",
+            self.writer_copies_refused.clone(),
         );
         registry.register(
             "writer_retries",

@@ -21,6 +21,8 @@
 //! the leaf hash of [RFC 6962](https://www.rfc-editor.org/rfc/rfc6962#section-2.1),
 //! so that the tree to be built over the records needs no second hash.
 
+mod view;
+
 use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
@@ -30,6 +32,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 pub use crate::redact::Truncated;
+pub(crate) use view::RecordView;
 
 /// The version of the record's shape, its field `schema`.
 pub const SCHEMA: i16 = 1;

@@ -1,40 +1,81 @@
-//! Storing records: one statement for a batch of any size.
+//! Storing records: by `COPY`, or by a function that can be asked twice.
 //!
-//! Every column goes over as one array, so the statement has the same text for
-//! every batch and Postgres plans it once for each connection. It calls a
-//! function, `audit_insert_records`, because that can answer with the SQLSTATE of
-//! a failure, which Diesel does not pass on.
+//! `COPY` is the fastest way into a table, and stores all or nothing: one record that is
+//! there already refuses the whole batch, and Diesel passes on no SQLSTATE that would
+//! tell this from a full disk. So what `COPY` refuses goes to a function,
+//! `audit_insert_records`, which passes over what is there and answers with the SQLSTATE
+//! of a failure.
+
+use std::io::{self, Write};
 
 use chrono::{DateTime, Utc};
-use diesel::pg::{Pg, PgConnection};
+use diesel::pg::{CopyFormat, PgConnection};
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{
-    Array, Bytea, Inet, Int2, Int8, Nullable, Text, Timestamptz, Uuid as SqlUuid,
-};
-use ipnet::IpNet;
-use serde::Serialize;
+use diesel::result::Error as DieselError;
 use uuid::Uuid;
 
-use super::sqlstate::Rejection;
-use crate::record::{Actor, JsonText, Outcome, Record, SCHEMA, digest};
+use super::binary_copy::{HEADER, TRAILER};
+use super::new_row::{COLUMNS, Columns, NewRow};
+use super::schema::audit_records;
+use super::sqlstate::{Class, Rejection};
+use crate::record::{Actor, JsonText, Outcome, Record, RecordView, SCHEMA, digest};
 
-/// Stores records, given by their canonical bytes; those that are there already
-/// are passed over. Returns how many were not.
+/// How much is written before it is sent. Postgres stores what has come while we write
+/// the rest.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// Stores records, given by their canonical bytes, and says whether it did: if not, none
+/// of them is stored. Not for transactions of others, which a refusal would abort.
+pub(super) fn copy(
+    connection: &mut PgConnection,
+    records: &[impl AsRef<[u8]>],
+) -> Result<bool, Rejection> {
+    let copied = diesel::copy_from(audit_records::table)
+        .from_raw_data(COLUMNS, |sink| write(records, sink))
+        .with_format(CopyFormat::Binary)
+        .execute(connection);
+    match copied.map_err(Rejection::from) {
+        Ok(_) => Ok(true),
+        Err(rejection) if rejection.class == Class::Connection => Err(rejection),
+        Err(_) => Ok(false),
+    }
+}
+
+/// Writes records as rows. An error of ours makes Postgres forget those before it.
+fn write(records: &[impl AsRef<[u8]>], sink: &mut dyn Write) -> QueryResult<()> {
+    let unsent = |error: io::Error| DieselError::SerializationError(error.into());
+    let mut chunk = HEADER.to_vec();
+    for record in records {
+        let bytes = record.as_ref();
+        let view =
+            RecordView::of(bytes).map_err(|error| DieselError::SerializationError(error.into()))?;
+        NewRow::of(&view, digest(bytes)).write(&mut chunk);
+        if chunk.len() >= CHUNK_BYTES {
+            sink.write_all(&chunk).map_err(unsent)?;
+            chunk.clear();
+        }
+    }
+    chunk.extend_from_slice(&TRAILER);
+    sink.write_all(&chunk).map_err(unsent)
+}
+
+/// Stores records, given by their canonical bytes; those that are there already are
+/// passed over. Returns how many were not.
 pub(super) fn insert(
     connection: &mut PgConnection,
     records: &[impl AsRef<[u8]>],
 ) -> Result<i64, Rejection> {
-    let mut batch = Batch::with_capacity(records.len());
-    for bytes in records {
-        let bytes = bytes.as_ref();
-        let unreadable = |error: serde_json::Error| {
-            Rejection::unreadable(&format!("the record cannot be read: {error}"))
-        };
-        let record = Record::from_canonical_bytes(bytes).map_err(unreadable)?;
-        batch.push(&record, digest(bytes)).map_err(unreadable)?;
-    }
-    match batch.get_result::<(Option<String>, Option<String>, Option<i64>)>(connection)? {
+    let views = records
+        .iter()
+        .map(|record| RecordView::of(record.as_ref()))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| Rejection::unreadable(&format!("the record cannot be read: {error}")))?;
+    let rows: Vec<_> = std::iter::zip(records, &views)
+        .map(|(record, view)| NewRow::of(view, digest(record.as_ref())))
+        .collect();
+    match Columns::of(&rows)
+        .get_result::<(Option<String>, Option<String>, Option<i64>)>(connection)?
+    {
         (None, _, stored) => Ok(stored.unwrap_or_default()),
         (Some(sqlstate), message, _) => Err(Rejection::caught(
             sqlstate,
@@ -66,17 +107,17 @@ pub(super) fn accepts_neighbour(
     let mut result = Ok(());
     let rolled_back = connection.transaction(|connection| {
         result = insert(connection, &[neighbour]).map(drop);
-        Err::<(), _>(diesel::result::Error::RollbackTransaction)
+        Err::<(), _>(DieselError::RollbackTransaction)
     });
     match (result, rolled_back) {
-        (Ok(()), Err(diesel::result::Error::RollbackTransaction) | Ok(())) => Ok(()),
+        (Ok(()), Err(DieselError::RollbackTransaction) | Ok(())) => Ok(()),
         (Ok(()), Err(error)) => Err(error.into()),
         (Err(rejection), _) => Err(rejection),
     }
 }
 
 /// A record with nothing in it that could be refused.
-fn plain_record(occurred_at: DateTime<Utc>) -> Record {
+pub(super) fn plain_record(occurred_at: DateTime<Utc>) -> Record {
     Record {
         id: Uuid::now_v7(),
         schema: SCHEMA,
@@ -100,100 +141,3 @@ fn plain_record(occurred_at: DateTime<Utc>) -> Record {
         truncated: Vec::new(),
     }
 }
-
-fn json(value: &impl Serialize) -> serde_json::Result<String> {
-    serde_json::to_string(value)
-}
-
-/// Declares the columns once: their names in SQL, their types on both sides and
-/// where their values come from.
-macro_rules! batch {
-    (|$record:ident, $digest:ident| $first:ident: $first_rust:ty as $first_sql:ty = $first_value:expr;
-     $($name:ident: $rust:ty as $sql:ty = $value:expr;)+) => {
-        /// Records by column.
-        struct Batch {
-            $first: Vec<$first_rust>,
-            $($name: Vec<$rust>,)+
-        }
-
-        impl Batch {
-            fn with_capacity(records: usize) -> Self {
-                Self {
-                    $first: Vec::with_capacity(records),
-                    $($name: Vec::with_capacity(records),)+
-                }
-            }
-
-            fn push(&mut self, $record: &Record, $digest: [u8; 32]) -> serde_json::Result<()> {
-                self.$first.push($first_value);
-                $(self.$name.push($value);)+
-                Ok(())
-            }
-        }
-
-        impl QueryFragment<Pg> for Batch {
-            fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-                out.push_sql(concat!(
-                    "SELECT failed_sqlstate, failed_message, stored FROM audit_insert_records(",
-                    stringify!($first),
-                    " => "
-                ));
-                out.push_bind_param::<Array<$first_sql>, _>(&self.$first)?;
-                $(
-                    out.push_sql(concat!(", ", stringify!($name), " => "));
-                    out.push_bind_param::<Array<$sql>, _>(&self.$name)?;
-                )+
-                out.push_sql(")");
-                Ok(())
-            }
-        }
-    };
-}
-
-batch! { |record, digest|
-    id: Uuid as SqlUuid = record.id;
-    schema: i16 as Int2 = record.schema;
-    service: String as Text = record.service.clone();
-    instance: String as Text = record.instance.clone();
-    seq: i64 as Int8 = record.seq;
-    occurred_at: DateTime<Utc> as Timestamptz = record.occurred_at;
-    duration_us: i64 as Int8 = record.duration_us;
-    action: String as Text = record.action.clone();
-    outcome: &'static str as Text = record.outcome.as_str();
-    reason: Option<String> as Nullable<Text> = record.reason.clone();
-    actor_kind: &'static str as Text = record.actor.kind.as_str();
-    actor_id: Option<String> as Nullable<Text> = record.actor.id.clone();
-    actor_roles: String as Text = json(&record.actor.roles)?;
-    actor_auth: Option<String> as Nullable<Text> = record.actor.auth.clone();
-    actor_credential: Option<String> as Nullable<Text> = record.actor.credential.clone();
-    resource_type: Option<String> as Nullable<Text> = record.resource.as_ref().and_then(|resource| resource.kind.clone());
-    resource_id: Option<String> as Nullable<Text> = record.resource.as_ref().and_then(|resource| resource.id.clone());
-    http_method: Option<String> as Nullable<Text> = record.http.as_ref().map(|http| http.method.clone());
-    http_route: Option<String> as Nullable<Text> = record.http.as_ref().and_then(|http| http.route.clone());
-    http_path: Option<String> as Nullable<Text> = record.http.as_ref().map(|http| http.path.clone());
-    http_query: Option<String> as Nullable<Text> = record.http.as_ref().and_then(|http| http.query.clone());
-    http_status: Option<i16> as Nullable<Int2> = record.http.as_ref().and_then(|http| http.status);
-    http_request_id: Option<String> as Nullable<Text> = record.http.as_ref().map(|http| http.request_id.clone());
-    http_trace_id: Option<String> as Nullable<Text> = record.http.as_ref().and_then(|http| http.trace_id.clone());
-    client_ip: Option<IpNet> as Nullable<Inet> = record.client.as_ref().and_then(|client| client.ip).map(IpNet::from);
-    client_peer: Option<IpNet> as Nullable<Inet> = record.client.as_ref().and_then(|client| client.peer).map(IpNet::from);
-    client_user_agent: Option<String> as Nullable<Text> = record.client.as_ref().and_then(|client| client.user_agent.clone());
-    request: Option<String> as Nullable<Text> = record.request.as_ref().map(|json| json.as_str().to_owned());
-    response: Option<String> as Nullable<Text> = record.response.as_ref().map(|json| json.as_str().to_owned());
-    changes: String as Text = json(&record.changes)?;
-    notes: String as Text = record.notes.as_str().to_owned();
-    redacted: String as Text = json(&record.redacted)?;
-    truncated: String as Text = json(&record.truncated)?;
-    digest: Vec<u8> as Bytea = digest.to_vec();
-}
-
-impl Query for Batch {
-    type SqlType = (Nullable<Text>, Nullable<Text>, Nullable<Int8>);
-}
-
-impl QueryId for Batch {
-    type QueryId = Self;
-    const HAS_STATIC_QUERY_ID: bool = true;
-}
-
-impl RunQueryDsl<PgConnection> for Batch {}

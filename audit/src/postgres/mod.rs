@@ -5,6 +5,7 @@
 //! writer's connections may insert and nothing else, and the reader's may read
 //! and not for ever.
 
+mod binary_copy;
 mod commit_order;
 mod connect;
 mod dead_letters;
@@ -12,6 +13,7 @@ mod filter;
 mod insert;
 mod json;
 mod migrations;
+mod new_row;
 mod pool;
 mod query;
 mod rights;
@@ -139,8 +141,15 @@ impl Store {
         }
     }
 
-    /// Stores records, given by their canonical bytes. Those that are stored already are passed over, so a batch
-    /// in doubt is simply sent again.
+    /// Stores records, given by their canonical bytes, by the fastest way there is, and
+    /// says whether it did. If not, none of them is stored, perhaps because one is
+    /// already, and [`insert`](Self::insert) stores the others or says what is wrong.
+    pub(crate) fn copy(&self, records: &[impl AsRef<[u8]>]) -> Result<bool, Rejection> {
+        self.write(|connection| insert::copy(connection, records))
+    }
+
+    /// Stores records, given by their canonical bytes. Those that are stored already are
+    /// passed over, so a batch in doubt is simply sent again.
     pub(crate) fn insert(&self, records: &[impl AsRef<[u8]>]) -> Result<(), Rejection> {
         self.write(|connection| insert::insert(connection, records).map(drop))
     }

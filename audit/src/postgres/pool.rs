@@ -115,6 +115,15 @@ impl Manager {
             // Which index is good depends on the values that are asked for, and planning
             // takes less than a millisecond.
             connection.batch_execute("SET plan_cache_mode = force_custom_plan")?;
+        } else {
+            // What is told to be stored is forgotten elsewhere, so its commit must be on the
+            // disk. It is set even if it is no news, so that no later change of the server's
+            // settings reaches the session; stronger promises stay.
+            connection.batch_execute(
+                "SELECT set_config('synchronous_commit', \
+                     CASE setting WHEN 'off' THEN 'on' ELSE setting END, false) \
+                 FROM current_setting('synchronous_commit') AS setting",
+            )?;
         }
         // Before all else, because a login may not even see the tables without it.
         let has_role = connection.batch_execute(&format!("SET ROLE {role}"));

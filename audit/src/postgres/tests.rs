@@ -11,12 +11,13 @@ use diesel::sql_types::{BigInt, Text};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, TestRunner};
+use serde_json::value::RawValue;
 use uuid::{NoContext, Timestamp};
 
 use super::*;
 use crate::record::{
-    Actor, ActorKind, Change, Client, Http, JsonText, Outcome, Record, Resource, SCHEMA, Truncated,
-    digest,
+    Actor, ActorKind, Change, Client, Http, JsonText, Outcome, Record, RecordView, Resource,
+    SCHEMA, Truncated, digest,
 };
 use crate::testing::TestDatabase;
 
@@ -169,19 +170,51 @@ fn sample() -> Record {
     record
 }
 
+/// A record with nothing in it.
+fn plain() -> Record {
+    insert::plain_record(Utc::now())
+}
+
+fn samples(count: usize) -> Vec<Record> {
+    let mut runner = TestRunner::deterministic();
+    let mut next = || Record {
+        occurred_at: Utc::now(),
+        id: Uuid::now_v7(),
+        ..record().new_tree(&mut runner).unwrap().current()
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+fn canonical(records: &[Record]) -> Vec<Vec<u8>> {
+    records
+        .iter()
+        .map(|record| record.canonical_bytes().unwrap())
+        .collect()
+}
+
+fn stored(database: &TestDatabase) -> i64 {
+    use schema::audit_records::dsl::audit_records;
+    let mut connection = database.connect();
+    audit_records.count().get_result(&mut connection).unwrap()
+}
+
+/// Either way into Postgres.
+fn ways() -> impl Strategy<Value = fn(&Store, &[Vec<u8>])> {
+    let copy = |store: &Store, batch: &[Vec<u8>]| assert!(store.copy(batch).unwrap());
+    let insert = |store: &Store, batch: &[Vec<u8>]| store.insert(batch).unwrap();
+    prop::sample::select(vec![copy as fn(&Store, &[Vec<u8>]), insert])
+}
+
 #[test]
-fn canonical_bytes_survive_the_way_through_postgres_unchanged() {
+fn canonical_bytes_survive_either_way_through_postgres_unchanged() {
     let database = TestDatabase::migrated(None);
     let store = store(&database);
     let mut runner = TestRunner::new(Config::with_cases(32));
-    let batches = prop::collection::vec(record(), 1..20);
+    let batches = (ways(), prop::collection::vec(record(), 1..20));
     runner
-        .run(&batches, |records| {
-            let entries: Vec<Vec<u8>> = records
-                .iter()
-                .map(|record| record.canonical_bytes().unwrap())
-                .collect();
-            store.insert(&entries).unwrap();
+        .run(&batches, |(way, records)| {
+            let entries = canonical(&records);
+            way(&store, &entries);
             for (record, entry) in records.iter().zip(&entries) {
                 let found = store.get(record.id).unwrap().unwrap();
                 prop_assert_eq!(
@@ -193,6 +226,246 @@ fn canonical_bytes_survive_the_way_through_postgres_unchanged() {
             Ok(())
         })
         .unwrap();
+}
+
+/// Every column, so that nothing hides behind one that is not read back.
+#[test]
+fn both_ways_into_postgres_store_the_same_row() {
+    let databases = [TestDatabase::migrated(None), TestDatabase::migrated(None)];
+    let batch = canonical(&samples(50));
+    assert!(store(&databases[0]).copy(&batch).unwrap());
+    store(&databases[1]).insert(&batch).unwrap();
+    let [copied, inserted] = databases.map(|database| -> Vec<String> {
+        diesel::dsl::sql::<Text>(
+            "SELECT (to_jsonb(r) - 'recorded_at' - 'xact')::text FROM audit_records AS r ORDER BY id",
+        )
+        .load(&mut database.connect())
+        .unwrap()
+    });
+    assert_eq!(copied.len(), 50);
+    assert_eq!(copied, inserted);
+}
+
+#[test]
+fn a_view_shows_what_the_record_holds() {
+    fn list(entries: &impl serde::Serialize) -> String {
+        serde_json::to_string(entries).unwrap()
+    }
+    fn text(json: &Option<JsonText>) -> Option<&str> {
+        json.as_ref().map(JsonText::as_str)
+    }
+    let mut runner = TestRunner::new(Config::default());
+    runner
+        .run(&record(), |record| {
+            let bytes = record.canonical_bytes().unwrap();
+            // A null where a value may be missing is the same as none.
+            let record = Record::from_canonical_bytes(&bytes).unwrap();
+            let view = RecordView::of(&bytes).unwrap();
+            prop_assert_eq!(view.id, record.id);
+            prop_assert_eq!(view.schema, record.schema);
+            prop_assert_eq!(&*view.service, &record.service);
+            prop_assert_eq!(&*view.instance, &record.instance);
+            prop_assert_eq!(view.seq, record.seq);
+            prop_assert_eq!(view.occurred_at, record.occurred_at);
+            prop_assert_eq!(view.duration_us, record.duration_us);
+            prop_assert_eq!(&*view.action, &record.action);
+            prop_assert_eq!(view.outcome, record.outcome);
+            prop_assert_eq!(view.reason.as_deref(), record.reason.as_deref());
+            prop_assert_eq!(view.actor.kind, record.actor.kind);
+            prop_assert_eq!(view.actor.id.as_deref(), record.actor.id.as_deref());
+            prop_assert_eq!(view.actor.roles.get(), list(&record.actor.roles));
+            prop_assert_eq!(view.actor.auth.as_deref(), record.actor.auth.as_deref());
+            let credential = record.actor.credential.as_deref();
+            prop_assert_eq!(view.actor.credential.as_deref(), credential);
+            let resource = view.resource.map(|resource| Resource {
+                kind: resource.kind.as_deref().map(str::to_owned),
+                id: resource.id.as_deref().map(str::to_owned),
+            });
+            prop_assert_eq!(resource, record.resource);
+            let http = view.http.map(|http| Http {
+                method: http.method.to_owned(),
+                route: http.route.as_deref().map(str::to_owned),
+                path: http.path.to_owned(),
+                query: http.query.as_deref().map(str::to_owned),
+                status: http.status,
+                request_id: http.request_id.to_owned(),
+                trace_id: http.trace_id.as_deref().map(str::to_owned),
+            });
+            prop_assert_eq!(http, record.http);
+            let client = view.client.map(|client| Client {
+                ip: client.ip,
+                peer: client.peer,
+                user_agent: client.user_agent.as_deref().map(str::to_owned),
+            });
+            prop_assert_eq!(client, record.client);
+            prop_assert_eq!(view.request.map(RawValue::get), text(&record.request));
+            prop_assert_eq!(view.response.map(RawValue::get), text(&record.response));
+            prop_assert_eq!(view.changes.get(), list(&record.changes));
+            prop_assert_eq!(view.notes.get(), record.notes.as_str());
+            prop_assert_eq!(view.redacted.get(), list(&record.redacted));
+            prop_assert_eq!(view.truncated.get(), list(&record.truncated));
+            Ok(())
+        })
+        .unwrap();
+}
+
+/// What a reader could not read back must not be stored.
+#[test]
+fn what_is_no_record_is_no_view_either() {
+    let whole = String::from_utf8(plain().canonical_bytes().unwrap()).unwrap();
+    for (sound, broken) in [
+        (r#""roles":[]"#, r#""roles":[1]"#),
+        (r#""changes":[]"#, r#""changes":[{"path":"/a"},2]"#),
+        (r#""changes":[]"#, r#""changes":{}"#),
+        (r#""redacted":[]"#, r#""redacted":[null]"#),
+        (r#""truncated":[]"#, r#""truncated":[{}]"#),
+        (r#""notes":{}"#, r#""notes":{"a":}"#),
+        (r#""outcome":"success""#, r#""outcome":"sucess""#),
+        (r#""schema":1"#, r#""schema":1,"more":2"#),
+        (r#""seq":0"#, r#""seq":9223372036854775808"#),
+        (r#""seq":0,"#, ""),
+        (r#""kind":"anonymous""#, r#""kind":"anonymous","more":2"#),
+    ] {
+        let bytes = whole.replace(sound, broken).into_bytes();
+        assert_ne!(bytes, whole.as_bytes(), "{sound}");
+        assert!(Record::from_canonical_bytes(&bytes).is_err(), "{broken}");
+        assert!(RecordView::of(&bytes).is_err(), "{broken}");
+    }
+}
+
+#[test]
+fn bytes_that_are_no_record_are_a_fault_of_the_data_and_store_nothing() {
+    let database = TestDatabase::migrated(None);
+    let store = store(&database);
+    let mut batch = canonical(&samples(200));
+    batch.push(b"{}".to_vec());
+    assert!(!store.copy(&batch).unwrap());
+    let rejection = store.insert(&batch).unwrap_err();
+    assert_eq!(rejection.class, Class::Data);
+    assert!(
+        rejection.message.contains("cannot be read"),
+        "{rejection:?}"
+    );
+    assert_eq!(stored(&database), 0);
+    // The connection is as good as new.
+    batch.pop();
+    assert!(store.copy(&batch).unwrap());
+    assert_eq!(stored(&database), 200);
+}
+
+/// JSON keeps it, as `\u0000`; a text column cannot, so redaction replaces it before.
+#[test]
+fn text_that_postgres_does_not_take_is_refused_by_either_way() {
+    let database = TestDatabase::migrated(None);
+    let store = store(&database);
+    let nul = Record {
+        action: "nul\0".to_owned(),
+        ..plain()
+    };
+    let nul = canonical(&[nul]);
+    assert!(!store.copy(&nul).unwrap());
+    assert_eq!(store.insert(&nul).unwrap_err().class, Class::Data);
+    let odd = Record {
+        action: "\u{1}\u{7f}\u{85}\u{2028}\u{feff}\u{fffd}\u{ffff}\u{10ffff}\\\"\r\n".to_owned(),
+        request: Some(JsonText::new(r#"{"\u0000":"\ud800"}"#.to_owned()).unwrap()),
+        ..plain()
+    };
+    let bytes = canonical(std::slice::from_ref(&odd));
+    assert!(store.copy(&bytes).unwrap());
+    assert_eq!(store.get(odd.id).unwrap().unwrap().canonical, bytes[0]);
+}
+
+#[test]
+fn a_batch_of_which_half_is_stored_already_stores_the_other_half() {
+    let database = TestDatabase::migrated(None);
+    let store = store(&database);
+    let batch = canonical(&samples(100));
+    let half: Vec<_> = batch.iter().step_by(2).cloned().collect();
+    assert!(store.copy(&half).unwrap());
+    assert!(!store.copy(&batch).unwrap());
+    assert_eq!(stored(&database), 50);
+    store.insert(&batch).unwrap();
+    assert_eq!(stored(&database), 100);
+}
+
+#[test]
+fn two_writers_that_store_the_same_batch_at_once_store_each_record_once() {
+    let database = TestDatabase::migrated(None);
+    let store = store(&database);
+    let batches: Vec<_> = (0..20).map(|_| canonical(&samples(50))).collect();
+    let start = std::sync::Barrier::new(2);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                for batch in &batches {
+                    start.wait();
+                    if !store.copy(batch).unwrap() {
+                        store.insert(batch).unwrap();
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(stored(&database), 1_000);
+}
+
+/// What a writer hears is stored is forgotten by the journal.
+#[test]
+fn a_writer_waits_for_the_disk_whatever_its_database_prefers_now_or_later() {
+    let database = TestDatabase::migrated(None);
+    let mut owner = database.connect();
+    owner
+        .batch_execute(
+            "CREATE TABLE seen (setting text); \
+             CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS \
+             'BEGIN INSERT INTO seen VALUES (current_setting(''synchronous_commit'')); RETURN NULL; END'; \
+             CREATE TRIGGER see AFTER INSERT ON audit_records EXECUTE FUNCTION see(); \
+             CREATE TRIGGER see AFTER INSERT ON audit_dead_letters EXECUTE FUNCTION see()",
+        )
+        .unwrap();
+    for (preferred, used) in [
+        ("off", "on"),
+        ("on", "on"),
+        ("remote_apply", "remote_apply"),
+    ] {
+        owner
+            .batch_execute(&format!(
+                "TRUNCATE seen; ALTER DATABASE {} SET synchronous_commit = {preferred}",
+                database.name()
+            ))
+            .unwrap();
+        let store = store(&database);
+        assert!(store.copy(&canonical(&samples(1))).unwrap());
+        store.insert(&canonical(&samples(1))).unwrap();
+        let mut seen = || -> Vec<String> {
+            let seen = diesel::dsl::sql::<Text>("SELECT setting FROM seen");
+            seen.load(&mut owner).unwrap()
+        };
+        assert_eq!(seen(), [used, used], "{preferred}");
+        let source: String = diesel::select(diesel::dsl::sql::<Text>(
+            "(SELECT source FROM pg_settings WHERE name = 'synchronous_commit')",
+        ))
+        .get_result(&mut store.pools.writer.get().unwrap().inner)
+        .unwrap();
+        assert_eq!(source, "session", "nothing but the session can change it");
+    }
+}
+
+/// A default that may differ from row to row has COPY store them one by one.
+#[test]
+fn every_partition_lets_copy_store_rows_in_groups() {
+    let database = TestDatabase::migrated(None);
+    let mut owner = database.connect();
+    owner
+        .batch_execute("SELECT audit_ensure_partitions(now() + interval '1 year', 0)")
+        .unwrap();
+    let unlike: i64 = diesel::select(diesel::dsl::sql::<BigInt>(
+        "(SELECT count(*) FROM pg_attrdef JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum \
+          WHERE attname = 'recorded_at' AND pg_get_expr(adbin, adrelid) <> 'statement_timestamp()')",
+    ))
+    .get_result(&mut owner)
+    .unwrap();
+    assert_eq!(unlike, 0);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The writers: dedicated threads that carry records from the journal to
 //! Postgres.
 //!
-//! Each thread leases what waits and inserts it in one statement. A quiet service
+//! Each thread leases what waits and stores it in one statement: by `COPY`, or if that
+//! is refused by a function that says why. A quiet service
 //! writes each record at once. A busy one would commit many small batches, which
 //! costs Postgres more than the records do, so what does not fill a batch is taken
 //! forty milliseconds after the batch before, by whichever writer, and has found company.
