@@ -615,6 +615,46 @@ async fn one_poisoned_record_of_a_thousand_is_set_aside_alone() {
 }
 
 #[actix_web::test]
+async fn a_batch_that_takes_too_long_is_halved_until_it_does_not() {
+    let database = TestDatabase::migrated(None);
+    let mut owner = database.connect();
+    owner
+        .batch_execute(
+            "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS \
+             'BEGIN PERFORM pg_sleep(0.1); RETURN NEW; END'; \
+             CREATE TRIGGER slow BEFORE INSERT ON audit_records FOR EACH ROW EXECUTE FUNCTION slow(); \
+             BEGIN; LOCK TABLE audit_records IN ACCESS EXCLUSIVE MODE",
+        )
+        .unwrap();
+    let audit = Audit::builder("tests", database.url(), database.journal())
+        .authenticate(Named)
+        .insert_timeout(Duration::from_secs(3))
+        .start()
+        .unwrap();
+    let app = app!(audit);
+    // They wait for the lock, so that they come in one batch, for which the time of a
+    // statement is not enough.
+    for _ in 0..40 {
+        let request = TestRequest::put()
+            .uri("/above")
+            .set_json(json!({}))
+            .to_request();
+        assert_eq!(call_service(&app, request).await.status(), StatusCode::OK);
+    }
+    owner.batch_execute("COMMIT").unwrap();
+    assert_eq!(records(&app, "action=above", 40).await.len(), 40);
+    let mut registry = Registry::default();
+    audit.register_metrics(&mut registry);
+    let mut metrics = String::new();
+    encode(&mut metrics, &registry).unwrap();
+    assert!(metrics.contains("audit_writer_retries_total{class=\"timeout\"}"));
+    assert!(
+        metrics.contains("audit_writers_abandoned_total 0"),
+        "each try had its time: {metrics}"
+    );
+}
+
+#[actix_web::test]
 async fn a_partition_that_is_missing_is_no_reason_to_set_records_aside() {
     let database = TestDatabase::migrated(None);
     let mut owner = database.connect();
