@@ -23,7 +23,7 @@ use super::attempt::overrule;
 use super::known::{Committed, End, Stage};
 use super::scope::AuditScope;
 use crate::journal::{Durability, fault_point};
-use crate::postgres::{Rejection, insert_within};
+use crate::postgres::insert_within;
 use crate::record::Outcome;
 
 /// Why a transaction was undone although the handler's work succeeded.
@@ -133,9 +133,7 @@ impl AuditScope {
             .audit
             .frame(record)
             .map_err(TransactionError::Unserialisable)?;
-        if known.audit.has_store()
-            && !insert_within(connection, &bytes).map_err(Rejection::into_diesel)?
-        {
+        if known.audit.has_store() && !insert_within(connection, &bytes)? {
             return Err(TransactionError::Ended.into());
         }
         Ok(Committed {

@@ -5,6 +5,11 @@
 //! tell this from a full disk. So what `COPY` refuses goes to a function,
 //! `audit_insert_records`, which passes over what is there and answers with the SQLSTATE
 //! of a failure.
+//!
+//! A record in a handler's own transaction has a function of its own,
+//! `audit_insert_record`: a failure is to undo that transaction, so there is nothing to
+//! catch. A function, because it finds its table whatever the session has made of its
+//! search path and of temporary tables.
 
 use std::io::{self, Write};
 
@@ -84,13 +89,21 @@ pub(super) fn insert(
     }
 }
 
-/// Stores a record on a connection that is not the writers' own, and says whether
-/// it was not there already.
-pub(crate) fn insert_within(
-    connection: &mut PgConnection,
-    record: &[u8],
-) -> Result<bool, Rejection> {
-    Ok(insert(connection, &[record])? == 1)
+/// Stores a record in a transaction of somebody else's, which a failure aborts, and says
+/// whether it was not there already.
+pub(crate) fn insert_within(connection: &mut PgConnection, record: &[u8]) -> QueryResult<bool> {
+    let view =
+        RecordView::of(record).map_err(|error| DieselError::SerializationError(error.into()))?;
+    let stored: Option<i64> = NewRow::of(&view, digest(record))
+        .get_result(connection)
+        .map_err(|error| match error {
+            DieselError::DatabaseError(kind, cause) => {
+                let message = format!("the audit record was not stored: {}", cause.message());
+                DieselError::DatabaseError(kind, Box::new(message))
+            }
+            other => other,
+        })?;
+    Ok(stored == Some(1))
 }
 
 /// Whether a record of the same moment as this one could be stored: if so, it is

@@ -15,7 +15,7 @@ use super::binary_copy::Field as _;
 use super::schema::audit_records;
 use crate::record::RecordView;
 
-/// Declares the columns once, for both ways in: their names in SQL, their types on both
+/// Declares the columns once, for all ways in: their names in SQL, their types on both
 /// sides, and where their values come from. JSON is text until Postgres has it.
 macro_rules! columns {
     (|$record:ident, $digest:ident| $($name:ident: $rust:ty as $sql:ty = $value:expr;)+) => {
@@ -37,6 +37,21 @@ macro_rules! columns {
             pub(super) fn write(&self, out: &mut Vec<u8>) {
                 out.extend_from_slice(&COLUMN_COUNT.to_be_bytes());
                 $(self.$name.write(out);)+
+            }
+        }
+
+        /// The row as the arguments of `audit_insert_record`.
+        impl QueryFragment<Pg> for NewRow<'_> {
+            fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+                out.push_sql("SELECT stored FROM audit_insert_record");
+                let mut separator = "(";
+                $(
+                    out.push_sql(std::mem::replace(&mut separator, ", "));
+                    out.push_sql(concat!(stringify!($name), " => "));
+                    out.push_bind_param::<$sql, _>(&self.$name)?;
+                )+
+                out.push_sql(")");
+                Ok(())
             }
         }
 
@@ -106,6 +121,17 @@ columns! { |record, digest|
     truncated: &'r str as Text = record.truncated.get();
     digest: [u8; 32] as Bytea = digest;
 }
+
+impl Query for NewRow<'_> {
+    type SqlType = Nullable<Int8>;
+}
+
+impl QueryId for NewRow<'_> {
+    type QueryId = NewRow<'static>;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl RunQueryDsl<PgConnection> for NewRow<'_> {}
 
 impl Query for Columns<'_> {
     type SqlType = (Nullable<Text>, Nullable<Text>, Nullable<Int8>);

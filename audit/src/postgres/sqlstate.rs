@@ -97,25 +97,6 @@ impl Rejection {
     }
 }
 
-impl Rejection {
-    /// As an error of the transaction that the record was to be part of, so that
-    /// whoever tries conflicts again does so for this one too.
-    pub(crate) fn into_diesel(self) -> DieselError {
-        let kind = match (self.class, self.sqlstate.as_deref()) {
-            (Class::Connection, _) => DatabaseErrorKind::ClosedConnection,
-            (Class::ReadOnly, _) => DatabaseErrorKind::ReadOnlyTransaction,
-            (Class::Conflict, Some("40001")) => DatabaseErrorKind::SerializationFailure,
-            _ => DatabaseErrorKind::Unknown,
-        };
-        let sqlstate = self.sqlstate.as_deref().unwrap_or("no SQLSTATE");
-        let message = format!(
-            "the audit record was not stored ({sqlstate}): {}",
-            self.message
-        );
-        DieselError::DatabaseError(kind, Box::new(message))
-    }
-}
-
 impl From<DieselError> for Rejection {
     /// For errors that the function cannot catch; Diesel tells their kind.
     fn from(error: DieselError) -> Self {

@@ -230,12 +230,18 @@ fn canonical_bytes_survive_either_way_through_postgres_unchanged() {
 
 /// Every column, so that nothing hides behind one that is not read back.
 #[test]
-fn both_ways_into_postgres_store_the_same_row() {
-    let databases = [TestDatabase::migrated(None), TestDatabase::migrated(None)];
+fn all_ways_into_postgres_store_the_same_row() {
+    let databases = [(); 3].map(|()| TestDatabase::migrated(None));
     let batch = canonical(&samples(50));
     assert!(store(&databases[0]).copy(&batch).unwrap());
     store(&databases[1]).insert(&batch).unwrap();
-    let [copied, inserted] = databases.map(|database| -> Vec<String> {
+    let mut connection = databases[2].connect();
+    for (stored, is_new) in [(&batch, true), (&batch, false)] {
+        for record in stored {
+            assert_eq!(insert_within(&mut connection, record), Ok(is_new));
+        }
+    }
+    let [copied, inserted, within] = databases.map(|database| -> Vec<String> {
         diesel::dsl::sql::<Text>(
             "SELECT (to_jsonb(r) - 'recorded_at' - 'xact')::text FROM audit_records AS r ORDER BY id",
         )
@@ -244,6 +250,7 @@ fn both_ways_into_postgres_store_the_same_row() {
     });
     assert_eq!(copied.len(), 50);
     assert_eq!(copied, inserted);
+    assert_eq!(copied, within);
 }
 
 #[test]
