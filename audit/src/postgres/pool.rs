@@ -115,15 +115,6 @@ impl Manager {
             // Which index is good depends on the values that are asked for, and planning
             // takes less than a millisecond.
             connection.batch_execute("SET plan_cache_mode = force_custom_plan")?;
-        } else {
-            // What is told to be stored is forgotten elsewhere, so its commit must be on the
-            // disk. It is set even if it is no news, so that no later change of the server's
-            // settings reaches the session; stronger promises stay.
-            connection.batch_execute(
-                "SELECT set_config('synchronous_commit', \
-                     CASE setting WHEN 'off' THEN 'on' ELSE setting END, false) \
-                 FROM current_setting('synchronous_commit') AS setting",
-            )?;
         }
         // Before all else, because a login may not even see the tables without it.
         let has_role = connection.batch_execute(&format!("SET ROLE {role}"));
@@ -134,6 +125,9 @@ impl Manager {
             return Err(diesel::result::Error::QueryBuilderError(
                 "there is no table audit_records or audit_dead_letters yet: the migrations have not run".into(),
             ));
+        }
+        if !*read_only {
+            make_trustworthy(connection)?;
         }
         if let Some(rights) = rights
             && rights.get().is_none()
@@ -152,6 +146,25 @@ impl Manager {
         }
         Ok(())
     }
+}
+
+/// Sees to it that what is stored is in the table, and on the disk: both are forgotten
+/// elsewhere as soon as Postgres says so.
+fn make_trustworthy(connection: &mut PgConnection) -> QueryResult<()> {
+    // A temporary table of the same name, which is looked for first otherwise, would keep
+    // the records of its session to itself.
+    connection.batch_execute(
+        "SELECT set_config('search_path', quote_ident(nspname) || ', pg_temp', false) \
+         FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace \
+         WHERE pg_class.oid = to_regclass('audit_records')",
+    )?;
+    // It is set even if it is no news, so that no later change of the server's settings
+    // reaches the session; stronger promises stay.
+    connection.batch_execute(
+        "SELECT set_config('synchronous_commit', \
+             CASE setting WHEN 'off' THEN 'on' ELSE setting END, false) \
+         FROM current_setting('synchronous_commit') AS setting",
+    )
 }
 
 fn is_migrated(connection: &mut PgConnection) -> QueryResult<bool> {

@@ -458,6 +458,21 @@ fn a_writer_waits_for_the_disk_whatever_its_database_prefers_now_or_later() {
     }
 }
 
+#[test]
+fn a_temporary_table_catches_no_record_of_a_writer() {
+    let database = TestDatabase::migrated(None);
+    let store = store(&database);
+    let mut writer = store.pools.writer.get().unwrap();
+    writer
+        .inner
+        .batch_execute("CREATE TEMPORARY TABLE audit_records (id uuid)")
+        .unwrap();
+    let batch = canonical(&samples(2));
+    assert!(insert::copy(&mut writer.inner, &batch[..1]).unwrap());
+    assert_eq!(insert::insert(&mut writer.inner, &batch).unwrap(), 1);
+    assert_eq!(stored(&database), 2);
+}
+
 /// A default that may differ from row to row has COPY store them one by one.
 #[test]
 fn every_partition_lets_copy_store_rows_in_groups() {
