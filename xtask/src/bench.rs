@@ -1,44 +1,71 @@
 //! `cargo xtask bench`: what the audit trail costs, and how fast it is read.
 
 use std::ffi::OsString;
+use std::process::Command;
 
 use clap::ValueEnum;
 
-use crate::command::{cargo, program, run, say};
-use crate::{Result, libpq, postgres, root};
+use crate::command::{cargo, program, run, say, succeeds};
+use crate::python::Environment;
+use crate::{Result, apt, libpq, postgres, root};
+
+/// What the service in Python needs that is compared with.
+const REFERENCE: Environment = Environment {
+    name: "reference-python",
+    requirements: "bench/reference/requirements.txt",
+    what: "the service in Python that the benchmarks compare with",
+};
 
 /// What is measured.
 #[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum Subject {
-    /// What the audit trail costs; writes docs/benchmarks.md and .tsv
+    /// What the audit trail costs; writes docs/benchmarks.md, the figures and the charts
     Cost,
     /// How fast ten million records are read; writes docs/benchmarks-query.md and docs/plans
     Query,
 }
 
-impl Subject {
-    /// The arguments of a whole run, whose figures are kept.
-    fn whole(self) -> &'static [&'static str] {
-        match self {
-            Self::Cost => &["--output=docs/benchmarks.md", "--raw=docs/benchmarks.tsv"],
-            Self::Query => &["--output=docs"],
-        }
-    }
-}
-
 pub(crate) fn bench(subject: Subject, arguments: &[OsString]) -> Result {
     say("building with optimisations; the first time takes minutes");
-    run(cargo()
-        .args(["build", "--locked", "--release"])
-        .args(["--package", "bench", "--package", "items-api"])
-        .args(libpq::features()))?;
+    run(&mut with_packages("build", &["--release"]))?;
     postgres::programs()?;
     let mut bench = program(root().join("target/release/bench"));
-    if matches!(subject, Subject::Query) {
-        bench.arg("query");
+    let is_whole = arguments.is_empty();
+    match subject {
+        Subject::Query => {
+            bench.arg("query");
+        }
+        Subject::Cost => {
+            if is_whole {
+                run(&mut with_packages("bench", &["--bench", "pieces"]))?;
+                prepare_valgrind()?;
+            }
+            bench.env("BENCH_PYTHON", REFERENCE.ensure()?);
+        }
     }
     run(bench
-        .args(subject.whole().iter().filter(|_| arguments.is_empty()))
+        .args(is_whole.then_some("--output=docs"))
         .args(arguments)
         .env("PRIVATE_POSTGRES_CACHE", postgres::program_cache()))
+}
+
+/// The same packages each time, so that their dependencies are compiled once.
+fn with_packages(command: &str, arguments: &[&str]) -> Command {
+    let mut cargo = cargo();
+    cargo
+        .args([command, "--locked"])
+        .args(["--package", "bench", "--package", "items-api"])
+        .args(arguments)
+        .args(libpq::features());
+    cargo
+}
+
+/// Installs what counts instructions, where that is possible; the benchmarks say if it is
+/// missing.
+fn prepare_valgrind() -> Result {
+    if !succeeds(program("valgrind").arg("--version")) && apt::is_usable() {
+        say("installing Valgrind, which counts instructions");
+        apt::install(&["valgrind"])?;
+    }
+    Ok(())
 }

@@ -12,7 +12,14 @@ use std::time::{Duration, Instant};
 
 use crate::command::{cargo, output, program, run, say};
 use crate::postgres::Throwaway;
-use crate::{Result, cache, client, libpq, python, root};
+use crate::python::Environment;
+use crate::{Result, cache, client, libpq, root};
+
+const PYTHON: Environment = Environment {
+    name: "contract-python",
+    requirements: "contract/requirements.txt",
+    what: "Schemathesis and the generator of clients",
+};
 
 /// Who asks: nobody, and everybody who has one role.
 const ROLES: [Option<&str>; 4] = [None, Some("user"), Some("auditor"), Some("admin")];
@@ -20,7 +27,7 @@ const ROLES: [Option<&str>; 4] = [None, Some("user"), Some("auditor"), Some("adm
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) fn contract(arguments: &[OsString]) -> Result {
-    let python = python::programs()?;
+    let python = PYTHON.ensure()?;
     say("building items-api; the first time takes a few minutes");
     run(cargo()
         .args(["build", "--locked", "--package", "items-api"])
