@@ -7,10 +7,11 @@ use std::thread;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use actix_web::web::{self, Data, Json};
+use actix_web::web::{self, Data, Json, ServiceConfig};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use audit::problem::{INTERNAL_ERROR, MISSING_CREDENTIALS};
 use audit::{Actor, Audit, AuditScope, Authenticate, Durability, Problem, audited};
+use clap::ValueEnum;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::r2d2::{ConnectionManager, Pool};
@@ -27,45 +28,72 @@ const CONNECTIONS: u32 = 8;
 type Connections = Pool<ConnectionManager<PgConnection>>;
 
 /// How a handler is mounted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Variant {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum Variant {
+    /// Without an audit trail.
     Bare,
-    Audited(Durability),
+    /// With one of this durability, as those that follow.
+    Memory,
+    /// What is usual.
+    Crash,
+    /// With a sync for each batch.
+    PowerLoss,
+    /// With the record in the handler's own transaction.
+    Transaction,
 }
 
 impl Variant {
-    /// Those that a handler without a transaction of its own can be mounted as.
-    pub(crate) const PLAIN: [Self; 4] = [
+    /// As what a handler can be mounted.
+    pub const ALL: [Self; 5] = [
         Self::Bare,
-        Self::Audited(Durability::Memory),
-        Self::Audited(Durability::Crash),
-        Self::Audited(Durability::PowerLoss),
+        Self::Memory,
+        Self::Crash,
+        Self::PowerLoss,
+        Self::Transaction,
     ];
 
-    pub(crate) const ALL: [Self; 5] = {
-        let [bare, memory, crash, power_loss] = Self::PLAIN;
-        [
-            bare,
-            memory,
-            crash,
-            power_loss,
-            Self::Audited(Durability::Transaction),
-        ]
-    };
+    /// As what one can be that has no transaction of its own.
+    pub const PLAIN: [Self; 4] = [Self::Bare, Self::Memory, Self::Crash, Self::PowerLoss];
 
-    pub(crate) fn name(self) -> &'static str {
+    /// Its name in reports and on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Self::Bare => "bare",
-            Self::Audited(Durability::Memory) => "memory",
-            Self::Audited(Durability::Crash) => "crash",
-            Self::Audited(Durability::PowerLoss) => "power_loss",
-            Self::Audited(Durability::Transaction) => "transaction",
+            Self::Memory => "memory",
+            Self::Crash => "crash",
+            Self::PowerLoss => "power_loss",
+            Self::Transaction => "transaction",
         }
+    }
+
+    fn durability(self) -> Durability {
+        match self {
+            Self::Memory => Durability::Memory,
+            Self::Bare | Self::Crash => Durability::Crash,
+            Self::PowerLoss => Durability::PowerLoss,
+            Self::Transaction => Durability::Transaction,
+        }
+    }
+
+    /// The routes of the app.
+    pub fn configure(self, config: &mut ServiceConfig) {
+        match self {
+            Self::Bare => config
+                .route("/items/", web::post().to(create_bare))
+                .route("/echo", web::post().to(echo_bare)),
+            Self::Transaction => config.route("/items/", web::post().to(create_in_transaction)),
+            Self::Memory | Self::Crash | Self::PowerLoss => config
+                .route("/items/", web::post().to(create_audited))
+                .route("/echo", web::post().to(echo_audited)),
+        };
     }
 }
 
 /// Believes everybody who says a name; both sides of a comparison ask it.
-struct Named;
+#[derive(Debug)]
+pub struct Named;
 
 impl Authenticate for Named {
     fn authenticate(&self, request: &HttpRequest) -> std::result::Result<Actor, Problem> {
@@ -167,43 +195,37 @@ async fn echo_audited(_: Actor, body: Json<serde_json::Value>) -> Json<serde_jso
 }
 
 /// A service that listens.
-pub(crate) struct Service {
-    pub(crate) address: SocketAddr,
+pub struct Service {
+    address: SocketAddr,
     audit: Audit,
     handle: ServerHandle,
 }
 
 impl Service {
-    /// Starts one variant on a database that has its tables.
-    pub(crate) fn start(variant: Variant, url: &str, journal: &Path) -> Result<Self> {
-        let mut audit = Audit::builder(variant.name(), url, journal).authenticate(Named);
-        if let Variant::Audited(durability) = variant {
-            audit = audit.durability(durability);
-        }
-        let audit = audit.start()?;
+    /// Starts one variant on a database that has its tables, or will have them.
+    ///
+    /// # Errors
+    ///
+    /// When the journal's folder cannot be used, or no port is free.
+    pub fn start(variant: Variant, url: &str, journal: &Path) -> Result<Self> {
+        let audit = Audit::builder(variant.name(), url, journal)
+            .authenticate(Named)
+            .durability(variant.durability())
+            .start()?;
+        // Those who only echo need no database, and some of them get none.
         let connections = Pool::builder()
             .max_size(CONNECTIONS)
-            .build(ConnectionManager::<PgConnection>::new(url))?;
+            .build_unchecked(ConnectionManager::<PgConnection>::new(url));
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
         let app_audit = audit.clone();
         let (started, handle) = mpsc::channel();
         thread::spawn(move || {
             let server = HttpServer::new(move || {
-                let app = App::new()
+                App::new()
                     .app_data(app_audit.clone())
-                    .app_data(Data::new(connections.clone()));
-                match variant {
-                    Variant::Bare => app
-                        .route("/items/", web::post().to(create_bare))
-                        .route("/echo", web::post().to(echo_bare)),
-                    Variant::Audited(Durability::Transaction) => {
-                        app.route("/items/", web::post().to(create_in_transaction))
-                    }
-                    Variant::Audited(_) => app
-                        .route("/items/", web::post().to(create_audited))
-                        .route("/echo", web::post().to(echo_audited)),
-                }
+                    .app_data(Data::new(connections.clone()))
+                    .configure(|config| variant.configure(config))
             })
             .workers(WORKERS)
             .disable_signals()
@@ -224,8 +246,18 @@ impl Service {
         })
     }
 
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Stops, and waits until every record is in Postgres.
-    pub(crate) fn stop(self) -> Result {
+    ///
+    /// # Errors
+    ///
+    /// When some have not got there within two minutes.
+    pub fn stop(self) -> Result {
         tokio::runtime::Builder::new_current_thread()
             .build()?
             .block_on(self.handle.stop(true));

@@ -1,8 +1,11 @@
 //! Clients that ask again as soon as they are answered.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use bench::pieces::REQUEST_BODY;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -22,15 +25,22 @@ impl Outcome {
     }
 }
 
+/// When a load ends.
+#[derive(Clone, Copy)]
+pub(crate) enum Until {
+    Elapsed(Duration),
+    Asked(u64),
+}
+
 /// Keeps as many connections busy for as long; any answer but a success is an
-/// error.
+/// error. Whoever has asked waits for the answer.
 pub(crate) fn run(
     address: SocketAddr,
     path: &str,
     connections: usize,
-    time: Duration,
+    until: Until,
 ) -> Result<Outcome> {
-    let body = r#"{"name":"Kettle","attributes":{"colour":"red","watts":2200,"supplier":{"name":"Acme","api_key":"k-123"},"tags":["a","b","c"]}}"#;
+    let body = REQUEST_BODY;
     let request = format!(
         "POST {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: alice\r\nUser-Agent: bench/1\r\n\
          Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
@@ -41,8 +51,13 @@ pub(crate) fn run(
         .build()?
         .block_on(async move {
             let began = Instant::now();
+            let asked = Arc::new(AtomicU64::new(0));
+            let goes_on = move || match until {
+                Until::Elapsed(time) => began.elapsed() < time,
+                Until::Asked(requests) => asked.fetch_add(1, Ordering::Relaxed) < requests,
+            };
             let clients: Vec<_> = (0..connections)
-                .map(|_| tokio::spawn(client(address, request.clone(), began + time)))
+                .map(|_| tokio::spawn(client(address, request.clone(), goes_on.clone())))
                 .collect();
             let mut outcome = Outcome::default();
             for client in clients {
@@ -55,12 +70,16 @@ pub(crate) fn run(
         })
 }
 
-async fn client(address: SocketAddr, request: String, until: Instant) -> Result<Vec<f64>> {
+async fn client(
+    address: SocketAddr,
+    request: String,
+    goes_on: impl Fn() -> bool + Send,
+) -> Result<Vec<f64>> {
     let mut stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let mut latencies = Vec::new();
     let mut buffer = Vec::with_capacity(4_096);
-    while Instant::now() < until {
+    while goes_on() {
         let began = Instant::now();
         stream.write_all(request.as_bytes()).await?;
         buffer.clear();

@@ -21,6 +21,15 @@ pub(crate) fn spread(values: &[f64]) -> f64 {
     (quantile(values, 0.75) - quantile(values, 0.25)) / median(values).max(f64::MIN_POSITIVE)
 }
 
+/// How many times the base each value is, pair by pair.
+pub(crate) fn ratios(values: &[f64], base: &[f64]) -> Vec<f64> {
+    values
+        .iter()
+        .zip(base)
+        .map(|(value, base)| value / base)
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

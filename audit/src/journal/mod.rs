@@ -84,6 +84,8 @@ pub(crate) use frame::PAYLOAD_BYTES_MAX;
 use inlet::Inlet;
 use log::{Limits, Log, Write};
 use room::{Reservation, Room};
+#[cfg(feature = "bench")]
+pub(crate) use shelf::LEASE_BYTES;
 use shelf::Shelf;
 pub(crate) use shelf::{Entry, Lease};
 

@@ -24,7 +24,7 @@ use super::room::Reservation;
 use crate::metrics::Metrics;
 
 /// The most bytes of records that one lease holds, the last record aside.
-const LEASE_BYTES: usize = 2 * 1024 * 1024;
+pub(crate) const LEASE_BYTES: usize = 2 * 1024 * 1024;
 /// How often a segment that cannot be read is tried again before it is given up.
 const READ_ATTEMPTS: u32 = 3;
 /// How long to wait between these attempts.

@@ -36,6 +36,8 @@ use std::sync::Arc;
 use crate::journal::Journal;
 use crate::metrics::Metrics;
 use crate::postgres::Store;
+#[cfg(feature = "bench")]
+pub(crate) use worker::BATCH;
 use worker::Worker;
 
 /// Starts as many writers as the store asks for. They end when the journal has

@@ -13,7 +13,7 @@ use crate::postgres::{Class, Rejection, Store};
 
 /// The most records in one statement. Whatever their number, a statement and its commit
 /// take a millisecond or two.
-const BATCH: usize = 2_048;
+pub(crate) const BATCH: usize = 2_048;
 /// The least time between two batches, unless the next one is full. It is what a record
 /// may wait for company; one that comes after a pause does not wait.
 const PACE: Duration = Duration::from_millis(40);

@@ -1,92 +1,162 @@
-//! An append to the journal against a bare write of the same bytes.
+//! An append to the journal against a bare write of the same bytes, and many at once
+//! against what the disk can sync.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt as _;
+use std::fs::{self, File};
+use std::io::Write as _;
 use std::time::Instant;
 
 use audit::Durability;
 use audit::bench::Journal;
+use bench::sample;
 
-use crate::report::{Report, Side};
+use crate::report::{Figure, Report, Side, Table, Target};
 use crate::statistics::median;
-use crate::{Bench, Result, say};
+use crate::{Bench, Error, Result, say};
 
 const APPENDS: usize = 20_000;
-const SYNCED_APPENDS: usize = 500;
-const RECORD_BYTES: usize = 600;
+const PRODUCERS: usize = 64;
+const WRITE_FIGURES: &[Figure] = &[Figure::new("ns", 0)];
+const SYNC_FIGURES: &[Figure] = &[
+    Figure::new("records/s", 0),
+    Figure::new("syncs/s", 0),
+    Figure::new("records at once", 1),
+];
 
 pub(crate) fn compare(bench: &Bench, report: &mut Report) -> Result {
     say("journal");
-    let mut write = Vec::new();
-    let mut append = Vec::new();
-    let mut sync = Vec::new();
-    let mut synced_append = Vec::new();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    for round in 0..bench.rounds {
-        let folder = bench.folder.path().join(format!("journal-{round}"));
-        let record = vec![b'x'; RECORD_BYTES];
-        let file = File::create(bench.folder.path().join(format!("bare-{round}")))?;
-        write.push(p50(APPENDS, |number| {
-            file.write_all_at(&record, (number * RECORD_BYTES) as u64)?;
-            Ok(())
-        })?);
-        sync.push(p50(SYNCED_APPENDS, |number| {
-            file.write_all_at(&record, (number * RECORD_BYTES) as u64)?;
-            file.sync_data()?;
-            Ok(())
-        })?);
-        let journal = Journal::open(&folder)?;
-        for (figures, count, durability) in [
-            (&mut append, APPENDS, Durability::Crash),
-            (&mut synced_append, SYNCED_APPENDS, Durability::PowerLoss),
-        ] {
-            figures.push(p50(count, |_| {
-                if runtime.block_on(journal.append(record.clone(), durability)) {
-                    Ok(())
-                } else {
-                    Err("the journal does not keep a record".into())
-                }
-            })?);
-        }
+    let record = sample::record(0, sample::PAYLOAD)?.canonical_bytes()?;
+    let mut write = Side::new("bare write");
+    let mut append = Side::new("append at crash");
+    let mut disk = Side::new("bare write and fdatasync");
+    let mut synced_append = Side::new("append at power_loss");
+    for _ in 0..bench.rounds {
+        let folder = bench.folder.path().join("journal");
+        fs::create_dir_all(&folder)?;
+        let mut file = File::create(folder.join("bare"))?;
+        write
+            .turns
+            .push(vec![p50(|| Ok(file.write_all(&record)?))?]);
+
+        let journal = Journal::open(&folder.join("one"))?;
+        append.turns.push(vec![append_p50(&journal, &record)?]);
         drop(journal);
-        std::fs::remove_dir_all(folder)?;
+
+        let journal = Journal::open(&folder.join("many"))?;
+        let figures = appends_per_second(bench, &journal, &record)?;
+        drop(journal);
+        let batch = figures.last().copied().unwrap_or_default();
+        let bytes = vec![b'x'; (record.len() as f64 * batch) as usize];
+        let syncs = syncs_per_second(bench, &mut file, &bytes)?;
+        synced_append.turns.push(figures);
+        disk.turns.push(vec![syncs * batch, syncs, batch]);
+        fs::remove_dir_all(folder)?;
     }
-    let side = |name, values| Side {
-        name,
-        values,
-        notes: Vec::new(),
-    };
-    report.table(
-        "Journal append",
-        &format!(
-            "One caller, one record of {RECORD_BYTES} bytes after the other, until it is acknowledged; the median\nof {APPENDS} (of {SYNCED_APPENDS} with a sync). A ratio above one is slower. The journal hands each\nrecord to another thread and back."
-        ),
-        "ns",
-        &[],
-        &[side("bare write", write), side("append at crash", append)],
+
+    let about = format!(
+        "One caller, one record of {} bytes after the other, until it is acknowledged; the median of {APPENDS}. A ratio \
+         above one is slower.",
+        record.len()
     );
-    report.table(
-        "Journal append with a sync",
-        "The same, with fdatasync after each.",
-        "ns",
-        &[],
-        &[
-            side("bare write and fdatasync", sync),
-            side("append at power_loss", synced_append),
-        ],
+    let mut table = Table::new(
+        "Journal at crash",
+        about,
+        WRITE_FIGURES,
+        vec![write, append],
     );
+    let what = "append to the journal at `crash`, p50: time of a bare write of the same bytes";
+    table.promise_ratio("append at crash", 0, what, Target::AtMost(3.0));
+    report.tables.push(table);
+
+    let about = format!(
+        "{PRODUCERS} callers at the same time, each with one record after the other. The baseline is what the disk can: \
+         in the same turn, one write and fdatasync after the other, of as many bytes as the journal has written at \
+         once on average, times the records in them."
+    );
+    let mut table = Table::new(
+        "Journal at power_loss",
+        about,
+        SYNC_FIGURES,
+        vec![disk, synced_append],
+    );
+    let what = format!(
+        "journal at `power_loss`, {PRODUCERS} producers: the disk's fdatasync rate × mean batch"
+    );
+    table.promise_ratio("append at power_loss", 0, &what, Target::AtLeast(0.90));
+    report.tables.push(table);
     Ok(())
 }
 
 /// The median of as many calls, in nanoseconds.
-fn p50(calls: usize, mut call: impl FnMut(usize) -> Result) -> Result<f64> {
-    let mut times = Vec::with_capacity(calls);
-    for number in 0..calls {
+fn p50(mut call: impl FnMut() -> Result) -> Result<f64> {
+    let mut times = Vec::with_capacity(APPENDS);
+    for _ in 0..APPENDS {
         let began = Instant::now();
-        call(number)?;
+        call()?;
         times.push(began.elapsed().as_nanos() as f64);
     }
     Ok(median(&times))
+}
+
+fn append_p50(journal: &Journal, record: &[u8]) -> Result<f64> {
+    let runtime = runtime()?;
+    p50(|| runtime.block_on(append(journal, record, Durability::Crash)))
+}
+
+/// Appends, writes, and how many of the former one of the latter holds on average.
+fn appends_per_second(bench: &Bench, journal: &Journal, record: &[u8]) -> Result<Vec<f64>> {
+    let (frames_before, commits_before) = journal.frames_and_commits()?;
+    let began = Instant::now();
+    let appended = runtime()?.block_on(async {
+        let producers: Vec<_> = (0..PRODUCERS)
+            .map(|_| {
+                let (journal, record, turn) = (journal.clone(), record.to_vec(), bench.turn);
+                tokio::spawn(async move {
+                    let mut appended = 0_u64;
+                    while began.elapsed() < turn {
+                        append(&journal, &record, Durability::PowerLoss).await?;
+                        appended += 1;
+                    }
+                    Ok::<_, Error>(appended)
+                })
+            })
+            .collect();
+        let mut appended = 0;
+        for producer in producers {
+            appended += producer.await??;
+        }
+        Ok::<_, Error>(appended)
+    })?;
+    let seconds = began.elapsed().as_secs_f64();
+    let (frames, commits) = journal.frames_and_commits()?;
+    let commits = commits - commits_before;
+    Ok(vec![
+        appended as f64 / seconds,
+        commits / seconds,
+        (frames - frames_before) / commits,
+    ])
+}
+
+async fn append(journal: &Journal, record: &[u8], durability: Durability) -> Result {
+    if journal.append(record.to_vec(), durability).await {
+        Ok(())
+    } else {
+        Err("the journal does not keep a record".into())
+    }
+}
+
+fn syncs_per_second(bench: &Bench, file: &mut File, bytes: &[u8]) -> Result<f64> {
+    let began = Instant::now();
+    let mut syncs = 0_u32;
+    while began.elapsed() < bench.turn {
+        file.write_all(bytes)?;
+        file.sync_data()?;
+        syncs += 1;
+    }
+    Ok(f64::from(syncs) / began.elapsed().as_secs_f64())
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?)
 }

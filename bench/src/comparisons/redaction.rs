@@ -6,12 +6,12 @@ use std::time::Instant;
 use audit::redact::Redactor;
 use serde_json::{Value, json};
 
-use crate::report::{Report, Side};
-use crate::statistics::median;
+use crate::report::{Figure, Report, Side, Table};
 use crate::{Bench, Result, say};
 
 /// How many bytes a turn works on.
 const TURN_BYTES: usize = 16 * 1024 * 1024;
+const FIGURES: &[Figure] = &[Figure::new("MB/s", 0), Figure::new("time in %", 0)];
 
 const PROSE: &str = "The kettle was delivered on 24 November 2026 at 10:30, to the neighbour on the second \
     floor; see https://example.com/orders/112-3456789-1234567?tab=notes for what the author of the order \
@@ -75,32 +75,27 @@ pub(crate) fn compare(bench: &Bench, report: &mut Report) -> Result {
                 Ok(())
             })?);
         }
-        let base = serialise.clone();
-        let side = |name, values: Vec<f64>| Side {
-            name,
-            notes: vec![format!(
-                "{:.0} %",
-                median(
-                    &base
-                        .iter()
-                        .zip(&values)
-                        .map(|(base, value)| base / value * 100.0)
-                        .collect::<Vec<_>>()
-                )
-            )],
-            values,
+        let side = |name, rates: &[f64]| Side {
+            name: String::from(name),
+            turns: rates
+                .iter()
+                .zip(&serialise)
+                .map(|(rate, base)| vec![*rate, base / rate * 100.0])
+                .collect(),
         };
-        report.table(
-            &format!("Redaction of {name}"),
-            &format!("{} bytes of JSON. The last column is the time as a share of that for serialising the same payload.", text.len()),
-            "MB/s",
-            &["time"],
-            &[
-                side("serialise a tree", serialise),
-                side("parse into a tree", parse),
-                side("redact", redact),
+        report.tables.push(Table::new(
+            format!("Redaction of {name}"),
+            format!(
+                "{} bytes of JSON. The last column is the time as a share of that for serialising the same payload.",
+                text.len()
+            ),
+            FIGURES,
+            vec![
+                side("serialise a tree", &serialise),
+                side("parse into a tree", &parse),
+                side("redact", &redact),
             ],
-        );
+        ));
     }
     Ok(())
 }

@@ -1,137 +1,161 @@
 //! A handler with an audit trail against the same handler without.
 
-use diesel::Connection as _;
-use diesel::RunQueryDsl as _;
-use diesel::connection::SimpleConnection as _;
-use diesel::pg::PgConnection;
+use bench::app::Variant;
 
-use crate::app::{Service, Variant};
-use crate::load;
-use crate::report::{Report, Side};
-use crate::statistics::{median, quantile};
+use crate::contender::Contender;
+use crate::report::{Chart, Figure, Group, Report, Side, Table, Target};
+use crate::turn::{self, P99, SERVICE_CPU};
 use crate::{Bench, Result, say};
 
+const CONNECTIONS: [usize; 2] = [32, 256];
+
+/// A handler that is compared.
+struct Handler {
+    path: &'static str,
+    about: &'static str,
+    variants: &'static [Variant],
+    /// What share of the bare one's throughput each is to reach.
+    throughput: &'static [(Variant, f64)],
+    /// At most how many times its p99.
+    p99: Option<f64>,
+    throughput_chart: &'static str,
+    cpu_chart: &'static str,
+}
+
+const HANDLERS: [Handler; 2] = [
+    Handler {
+        path: "/items/",
+        about: "The handler inserts the item into PostgreSQL and answers 201.",
+        variants: &Variant::ALL,
+        throughput: &[
+            (Variant::Crash, 0.95),
+            (Variant::PowerLoss, 0.85),
+            (Variant::Transaction, 0.75),
+        ],
+        p99: Some(1.10),
+        throughput_chart: "items-throughput",
+        cpu_chart: "items-cpu",
+    },
+    Handler {
+        path: "/echo",
+        about: "The handler answers with what it was sent; there is no work that could hide the cost.",
+        variants: &Variant::PLAIN,
+        throughput: &[(Variant::Crash, 0.75)],
+        p99: None,
+        throughput_chart: "echo-throughput",
+        cpu_chart: "echo-cpu",
+    },
+];
+
+/// The most that a record may cost the service, in µs of processor time.
+const CPU_US_MAX: f64 = 15.0;
+
 pub(crate) fn compare(bench: &Bench, report: &mut Report) -> Result {
-    for (path, variants, about) in [
-        (
-            "/items/",
-            &Variant::ALL[..],
-            "The handler inserts the item into PostgreSQL and answers 201.",
-        ),
-        (
-            "/echo",
-            &Variant::PLAIN[..],
-            "The handler answers with what it was sent; there is no work that could hide the cost.",
-        ),
-    ] {
-        for connections in [32, 256] {
-            one(bench, report, path, variants, connections, about)?;
+    for handler in &HANDLERS {
+        let mut tables = CONNECTIONS
+            .iter()
+            .map(|connections| one(bench, handler, *connections))
+            .collect::<Result<Vec<_>>>()?;
+        let charts = charts(handler, &tables);
+        if let Some(last) = tables.last_mut() {
+            last.charts = charts;
         }
+        report.tables.extend(tables);
     }
     Ok(())
 }
 
-fn one(
-    bench: &Bench,
-    report: &mut Report,
-    path: &str,
-    variants: &[Variant],
-    connections: usize,
-    about: &str,
-) -> Result {
-    let title = format!("POST {path}, {connections} connections");
+fn one(bench: &Bench, handler: &Handler, connections: usize) -> Result<Table> {
+    let title = format!("POST {}, {connections} connections", handler.path);
     say(&title);
-    let name = format!("{}_{connections}", path.trim_matches('/'));
-    let mut sides: Vec<(Side<'_>, Vec<f64>, Vec<f64>)> = variants
+    let contenders: Vec<Contender> = handler
+        .variants
         .iter()
-        .map(|variant| {
-            let side = Side {
-                name: variant.name(),
-                values: Vec::new(),
-                notes: Vec::new(),
-            };
-            (side, Vec::new(), Vec::new())
-        })
+        .copied()
+        .map(Contender::Own)
         .collect();
-    for round in 0..bench.rounds {
-        for (variant, (side, latencies, cpu)) in variants.iter().zip(&mut sides) {
-            // Each turn has tables of its own: none works on what another has filled.
-            let database = format!("{name}_{}_{round}", variant.name());
-            let url = bench.database(&database)?;
-            let mut connection = PgConnection::establish(&url)?;
-            connection.batch_execute(
-                "CREATE TABLE bench_items (id uuid PRIMARY KEY, name text, attributes text, owner text)",
-            )?;
-            let journal = bench.folder.path().join(&database);
-            let service = Service::start(*variant, &url, &journal)?;
-            load::run(service.address, path, connections, bench.turn / 4)?;
-            let before = cpu_seconds()?;
-            let outcome = load::run(service.address, path, connections, bench.turn)?;
-            let used = cpu_seconds()? - before;
-            service.stop()?;
-            if *variant != Variant::Bare {
-                complete(&mut connection, &outcome)?;
-            }
-            drop(connection);
-            std::fs::remove_dir_all(&journal)?;
-            side.values.push(outcome.per_second());
-            latencies.push(quantile(&outcome.latencies_us, 0.99));
-            cpu.push(used * 1e6 / outcome.answered as f64);
+    let sides = take_turns(bench, &contenders, handler.path, connections)?;
+    let about = format!("{} {}", handler.about, turn::ABOUT);
+    let mut table = Table::new(&title, about, turn::FIGURES, sides);
+    for (variant, least) in handler.throughput {
+        let name = variant.name();
+        let what = format!(
+            "`POST {}` at `{name}`, {connections} connections: throughput of the bare handler",
+            handler.path
+        );
+        table.promise_ratio(name, 0, &what, Target::AtLeast(*least));
+    }
+    let crash = Variant::Crash.name();
+    if let Some(most) = handler.p99 {
+        let what = format!(
+            "`POST {}` at `{crash}`, {connections} connections: p99 of the bare handler",
+            handler.path
+        );
+        table.promise_ratio(crash, P99, &what, Target::AtMost(most));
+    }
+    // With fewer connections there is less to hide in.
+    if connections == 32
+        && let Some(place) = table.place(crash)
+    {
+        let what = format!(
+            "`POST {}` at `{crash}`, {connections} connections: CPU of the service for a record",
+            handler.path
+        );
+        let more = table.difference(place, SERVICE_CPU);
+        table.promise(place, what, "µs", more, Target::AtMost(CPU_US_MAX));
+    }
+    Ok(table)
+}
+
+/// Lets each of them take its turn, as often as there are rounds.
+pub(super) fn take_turns(
+    bench: &Bench,
+    contenders: &[Contender],
+    path: &str,
+    connections: usize,
+) -> Result<Vec<Side>> {
+    let mut sides: Vec<Side> = contenders
+        .iter()
+        .map(|contender| Side::new(contender.name()))
+        .collect();
+    for _ in 0..bench.rounds {
+        for (contender, side) in contenders.iter().zip(&mut sides) {
+            let figures = turn::take(bench, *contender, path, connections)
+                .map_err(|error| format!("{}: {error}", contender.name()))?;
+            side.turns.push(figures);
         }
     }
-    let sides: Vec<Side<'_>> = sides
-        .into_iter()
-        .map(|(mut side, latencies, cpu)| {
-            side.notes = vec![
-                format!("{:.1}", median(&latencies) / 1_000.0),
-                format!("{:.0}", median(&cpu)),
-            ];
-            side
-        })
-        .collect();
-    report.table(
-        &title,
-        &format!("{about} *CPU* is that of the whole process, load included, for each request."),
-        "requests/s",
-        &["p99 ms", "CPU µs"],
-        &sides,
-    );
-    Ok(())
+    Ok(sides)
 }
 
-/// Every answer has its record, or the figures are worth nothing.
-fn complete(connection: &mut PgConnection, outcome: &load::Outcome) -> Result {
-    #[derive(diesel::QueryableByName)]
-    struct Count {
-        #[diesel(sql_type = diesel::sql_types::BigInt)]
-        count: i64,
-    }
-    // The trail's own records are no answers.
-    let stored: Count = diesel::sql_query(
-        "SELECT count(*) AS count FROM audit_records WHERE http_request_id IS NOT NULL",
-    )
-    .get_result(connection)?;
-    if stored.count < i64::try_from(outcome.answered)? {
-        return Err(format!(
-            "{} requests were answered and only {} records are stored",
-            outcome.answered, stored.count
-        )
-        .into());
-    }
-    Ok(())
-}
-
-/// Processor time of this process so far.
-fn cpu_seconds() -> Result<f64> {
-    let stat = std::fs::read_to_string("/proc/self/stat")?;
-    // The name of the program, in parentheses, may hold spaces.
-    let (_, fields) = stat.rsplit_once(')').ok_or("/proc/self/stat is odd")?;
-    let ticks: f64 = fields
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .filter_map(|ticks| ticks.parse::<f64>().ok())
-        .sum();
-    // A tick has been a hundredth of a second on Linux for as long as it is visible.
-    Ok(ticks / 100.0)
+fn charts(handler: &Handler, tables: &[Table]) -> Vec<Chart> {
+    let groups = |bars: fn(&Table) -> Vec<_>| {
+        CONNECTIONS
+            .iter()
+            .zip(tables)
+            .map(|(connections, table)| Group {
+                heading: format!("{connections} connections"),
+                bars: bars(table),
+            })
+            .collect()
+    };
+    let cpu = turn::FIGURES.iter().filter(|figure| figure.is_cpu);
+    vec![
+        Chart {
+            name: handler.throughput_chart,
+            title: format!("POST {}: throughput", handler.path),
+            unit: "requests/s, with the lowest and the highest round; longer is better",
+            decimals: 0,
+            legend: Vec::new(),
+            groups: groups(|table| table.bars(0)),
+        },
+        Chart {
+            name: handler.cpu_chart,
+            title: format!("POST {}: who uses the processor", handler.path),
+            unit: "µs for each request; shorter is better",
+            decimals: 1,
+            legend: cpu.map(|Figure { name, .. }| *name).collect(),
+            groups: groups(Table::cpu_bars),
+        },
+    ]
 }
