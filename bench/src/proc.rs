@@ -97,3 +97,34 @@ fn tree(root: u32) -> Result<HashMap<u32, Stat>> {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_process_counts_with_those_that_it_has_started() {
+        let mut shell = Command::new("sh")
+            .args(["-c", "sleep 60 & wait"])
+            .spawn()
+            .unwrap();
+        let pid = shell.id();
+        while tree(pid).unwrap().len() < 2 {
+            std::thread::yield_now();
+        }
+        let others: Vec<u32> = tree(pid)
+            .unwrap()
+            .into_keys()
+            .filter(|other| *other != pid)
+            .collect();
+        assert!(resident_mib(pid).unwrap() > resident_mib(others[0]).unwrap());
+        for other in others {
+            let other = rustix::process::Pid::from_raw(other.try_into().unwrap()).unwrap();
+            rustix::process::kill_process(other, rustix::process::Signal::KILL).unwrap();
+        }
+        shell.wait().unwrap();
+        assert!(cpu_seconds(pid).is_err());
+    }
+}

@@ -1,7 +1,6 @@
 //! `cargo xtask bench`: what the audit trail costs, and how fast it is read.
 
 use std::ffi::OsString;
-use std::process::Command;
 
 use clap::ValueEnum;
 
@@ -27,7 +26,10 @@ pub(crate) enum Subject {
 
 pub(crate) fn bench(subject: Subject, arguments: &[OsString]) -> Result {
     say("building with optimisations; the first time takes minutes");
-    run(&mut with_packages("build", &["--release"]))?;
+    run(cargo()
+        .args(["build", "--locked", "--release"])
+        .args(["--package", "bench", "--package", "items-api"])
+        .args(libpq::features()))?;
     postgres::programs()?;
     let mut bench = program(root().join("target/release/bench"));
     let is_whole = arguments.is_empty();
@@ -37,8 +39,7 @@ pub(crate) fn bench(subject: Subject, arguments: &[OsString]) -> Result {
         }
         Subject::Cost => {
             if is_whole {
-                run(&mut with_packages("bench", &["--bench", "pieces"]))?;
-                prepare_valgrind()?;
+                measure_pieces()?;
             }
             bench.env("BENCH_PYTHON", REFERENCE.ensure()?);
         }
@@ -49,15 +50,20 @@ pub(crate) fn bench(subject: Subject, arguments: &[OsString]) -> Result {
         .env("PRIVATE_POSTGRES_CACHE", postgres::program_cache()))
 }
 
-/// The same packages each time, so that their dependencies are compiled once.
-fn with_packages(command: &str, arguments: &[&str]) -> Command {
-    let mut cargo = cargo();
-    cargo
-        .args([command, "--locked"])
-        .args(["--package", "bench", "--package", "items-api"])
-        .args(arguments)
-        .args(libpq::features());
-    cargo
+/// Has criterion time the parts of the path of a request, and sees to it that their
+/// instructions can be counted.
+fn measure_pieces() -> Result {
+    run(cargo()
+        .args([
+            "bench",
+            "--locked",
+            "--package",
+            "bench",
+            "--bench",
+            "pieces",
+        ])
+        .args(libpq::features()))?;
+    prepare_valgrind()
 }
 
 /// Installs what counts instructions, where that is possible; the benchmarks say if it is

@@ -17,12 +17,12 @@ const LEGEND: f64 = 24.0;
 const GROUP: f64 = 30.0;
 
 const STYLE: &str = "\
-    .page{fill:#fff;stroke:#d8dee4}.text{fill:#1f2328}.faint{fill:#59636e}.line{stroke:#59636e}\
+    .page{fill:#fff;stroke:#d8dee4}.text{fill:#1f2328}.faint{fill:#59636e}.line{stroke:#1f2328}\
     .part0{fill:#0969da}.part1{fill:#bf8700}.part2{fill:#8c959f}.base{fill:#8c959f}\
     text{font:13px system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif}\
     .title{font-size:15px;font-weight:600}.group{font-weight:600}\
     @media(prefers-color-scheme:dark){.page{fill:#0d1117;stroke:#3d444d}.text{fill:#f0f6fc}.faint{fill:#9198a1}\
-    .line{stroke:#9198a1}.part0{fill:#4493f8}.part1{fill:#d29922}.part2{fill:#656c76}.base{fill:#656c76}}";
+    .line{stroke:#f0f6fc}.part0{fill:#4493f8}.part1{fill:#d29922}.part2{fill:#656c76}.base{fill:#656c76}}";
 
 pub(crate) struct Chart {
     /// The name of its file, without the ending.

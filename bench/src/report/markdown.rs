@@ -147,25 +147,32 @@ fn pieces(text: &mut String, pieces: &[PieceFigures]) {
 }
 
 fn missed(text: &mut String, report: &Report) {
-    let is_missed = |promise: &&Promise| !promise.is_kept();
-    if report
-        .tables
-        .iter()
-        .all(|table| table.promises.iter().find(is_missed).is_none())
-    {
-        return;
-    }
-    text.push_str("\n## Targets missed\n");
+    let mut has_heading = false;
     for table in &report.tables {
-        for promise in table.promises.iter().filter(is_missed) {
-            let _ = writeln!(
-                text,
-                "\n**{}**: {} instead of {}.",
-                promise.what,
-                amount(promise.reached, promise.unit),
-                target(promise)
-            );
-            where_the_time_goes(text, table, promise.side);
+        for place in 0..table.sides.len() {
+            let missed: Vec<&Promise> = table
+                .promises
+                .iter()
+                .filter(|promise| promise.side == place && !promise.is_kept())
+                .collect();
+            if missed.is_empty() {
+                continue;
+            }
+            if !has_heading {
+                text.push_str("\n## Targets missed\n");
+                has_heading = true;
+            }
+            text.push('\n');
+            for promise in missed {
+                let _ = writeln!(
+                    text,
+                    "- {}: {} instead of {}",
+                    promise.what,
+                    amount(promise.reached, promise.unit),
+                    target(promise)
+                );
+            }
+            where_the_time_goes(text, table, place);
         }
     }
 }
@@ -204,8 +211,8 @@ fn where_the_time_goes(text: &mut String, table: &Table, side: usize) {
 
 fn amount(value: f64, unit: &str) -> String {
     match unit {
-        "×" => format!("{value:.2} ×"),
-        unit => format!("{value:.1} {unit}"),
+        "×" | "s" => format!("{value:.2} {unit}"),
+        _ => format!("{value:.1} {unit}"),
     }
 }
 
@@ -221,5 +228,65 @@ fn verdict(promise: &Promise) -> &'static str {
         "met"
     } else {
         "**missed**"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{Figure, Side};
+
+    const FIGURES: &[Figure] = &[Figure::new("requests/s", 0), Figure::cpu("service")];
+
+    fn side(name: &str, turns: &[[f64; 2]]) -> Side {
+        let mut side = Side::new(name);
+        side.turns = turns.iter().map(|turn| turn.to_vec()).collect();
+        side
+    }
+
+    fn report(audited: &[[f64; 2]]) -> String {
+        let bare = side("bare", &[[100.0, 10.0], [110.0, 10.0]]);
+        let mut table = Table::new(
+            "Echo",
+            "Echoes.",
+            FIGURES,
+            vec![bare, side("crash", audited)],
+        );
+        table.promise_ratio("crash", 0, "throughput", Target::AtLeast(0.75));
+        let report = Report {
+            tables: vec![table],
+            pieces: Vec::new(),
+        };
+        let frame = Frame {
+            conditions: &[],
+            notes: None,
+            images: "images",
+        };
+        markdown(&report, &frame)
+    }
+
+    #[test]
+    fn a_kept_promise_stands_in_the_summary_and_in_its_row() {
+        let text = report(&[[80.0, 15.0], [88.0, 15.0]]);
+        assert!(
+            text.contains("| throughput | 0.80 × | ≥ 0.75 × | met |"),
+            "{text}"
+        );
+        assert!(
+            text.contains("| crash | 0.80 | 84 | 80 – 88 | 5 % | 15.0 | ≥ 0.75 × met |"),
+            "{text}"
+        );
+        assert!(!text.contains("Targets missed"), "{text}");
+    }
+
+    #[test]
+    fn a_missed_promise_is_told_with_where_the_time_goes() {
+        let text = report(&[[50.0, 20.0], [55.0, 20.0]]);
+        assert!(
+            text.contains("- throughput: 0.50 × instead of ≥ 0.75 ×"),
+            "{text}"
+        );
+        assert!(text.contains("| service | 10.0 | 20.0 | +10.0 |"), "{text}");
+        assert!(text.contains("allows a ratio of 0.50"), "{text}");
     }
 }

@@ -53,11 +53,9 @@ pub(super) fn fill(url: &str, trail: &Trail) -> Result {
             month.first.format("%Y-%m")
         ));
     }
-    connection.batch_execute(&format!(
-        "SELECT audit_vacuum_often(); VACUUM (ANALYZE) {}",
-        partition(now)
-    ))?;
-    Ok(())
+    connection.batch_execute("SELECT audit_vacuum_often()")?;
+    let partition = partition(now);
+    Ok(connection.batch_execute(&format!("VACUUM (ANALYZE) {partition}"))?)
 }
 
 /// The months that hold rows, the oldest first, each with its share of them.
