@@ -10,8 +10,8 @@ use super::{Age, Trail};
 use crate::{Result, say};
 
 /// About what a row takes, with its indexes.
-const SLIM_ROW_BYTES: u64 = 360;
-const WHOLE_ROW_BYTES: u64 = 850;
+const SLIM_ROW_BYTES: u64 = 440;
+const WHOLE_ROW_BYTES: u64 = 770;
 
 /// The rows of one month.
 struct Month {
