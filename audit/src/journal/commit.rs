@@ -89,24 +89,12 @@ impl Thread {
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => break,
             };
-            let mut log = inlet.lock();
             let waiting = first.into_iter().chain(commands.try_iter()).take(COMMANDS);
-            let mut is_last = false;
-            for command in waiting {
-                is_last |= self.take(&mut log, command);
-            }
-            let now = Instant::now();
-            log.commit(now);
-            if is_last {
+            if inlet.at_log(|log| self.work(log, waiting)) {
                 break;
             }
-            self.sync_if_due(&mut log, now);
-            if now.duration_since(self.ticked_at) >= TICK {
-                self.ticked_at = now;
-                log.tick(now);
-            }
         }
-        let lost = inlet.lock().finish(Instant::now());
+        let lost = inlet.at_log(|log| (0, log.finish(Instant::now())));
         if lost > 0 {
             tracing::error!(
                 frames = lost,
@@ -115,13 +103,30 @@ impl Thread {
         }
     }
 
+    /// Does what waits to be done; how many frames there were, and whether to end.
+    fn work(&mut self, log: &mut Log, waiting: impl Iterator<Item = Command>) -> (usize, bool) {
+        let mut frames = 0;
+        let mut is_last = false;
+        for command in waiting {
+            frames += usize::from(matches!(command, Command::Append(_)));
+            is_last |= self.take(log, command);
+        }
+        let now = Instant::now();
+        log.commit(now);
+        if !is_last {
+            self.sync_if_due(log, now);
+            if now.duration_since(self.ticked_at) >= TICK {
+                self.ticked_at = now;
+                log.tick(now);
+            }
+        }
+        (frames, is_last)
+    }
+
     /// Whether this was the last command.
     fn take(&mut self, log: &mut Log, command: Command) -> bool {
         match command {
-            Command::Append(write) => {
-                log.push(write);
-                self.inlet.arrived(1);
-            }
+            Command::Append(write) => log.push(write),
             Command::Synced(segment, result) => log.sync_ended(Instant::now(), segment, result),
             Command::Flush(done) => self.flushes.push(done),
             Command::Finish => return true,

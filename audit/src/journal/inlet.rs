@@ -12,8 +12,10 @@
 //!
 //! - **Nothing holds the write up.** Async workers must never wait for a disk. The log
 //!   knows best; see [`Log::try_append`].
-//! - **Nobody else is at the log.** It is tried for about a microsecond and not waited for,
-//!   so a disk that stalls after all stalls the one thread that was writing.
+//! - **Nobody is at the log for long.** Another caller is done in a microsecond, and one who
+//!   lost the processor in the middle gets it back by being waited for, up to [`WAIT`]. If a
+//!   disk stalls all the same, that is what it costs whoever comes next; those behind him
+//!   see that his frame has gone to the commit thread, and go there at once.
 //!
 //! Every other frame goes to the commit thread. When that happens often, because many
 //! threads want to write at once, frames gather there, and it writes them in one go: the
@@ -22,24 +24,24 @@
 //! **The order** of one attempt's frames is kept: while a frame is on its way to the commit
 //! thread, none is written at once.
 
-use std::hint;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::commit::Command;
 use super::log::{Log, Write};
 
-/// How often the lock is tried before the frame goes to the commit thread.
-const TRIES: u32 = 64;
+/// How long a caller waits for another caller.
+const WAIT: Duration = Duration::from_millis(1);
 
 pub(super) struct Inlet {
     log: Mutex<Log>,
     commands: Sender<Command>,
-    /// Frames on their way to the commit thread.
+    /// Frames that the commit thread has not dealt with, and one more while it is at the
+    /// log, which may take it as long as the disk likes.
     under_way: AtomicUsize,
 }
 
@@ -71,25 +73,14 @@ impl Inlet {
     }
 
     fn append_at_once(&self, write: Write) -> Result<(), Write> {
-        let Some(mut log) = self.try_lock() else {
-            return Err(write);
-        };
         // A thread that has sent a frame, and one that it has told of it, see that here.
-        if self.under_way.load(Ordering::Acquire) > 0 {
+        if write.sync || self.under_way.load(Ordering::Acquire) > 0 {
             return Err(write);
         }
-        log.try_append(write, Instant::now())
-    }
-
-    fn try_lock(&self) -> Option<MutexGuard<'_, Log>> {
-        for _ in 0..TRIES {
-            match self.log.try_lock() {
-                Ok(log) => return Some(log),
-                Err(TryLockError::Poisoned(error)) => return Some(error.into_inner()),
-                Err(TryLockError::WouldBlock) => hint::spin_loop(),
-            }
+        match self.log.try_lock_for(WAIT) {
+            Some(mut log) => log.try_append(write, Instant::now()),
+            None => Err(write),
         }
-        None
     }
 
     /// Asks the commit thread for something; false if it has ended.
@@ -97,14 +88,11 @@ impl Inlet {
         self.commands.send(command).is_ok()
     }
 
-    /// The log, for the commit thread. Nothing panics while it holds the lock, so a
-    /// poisoned one is no reason to stop keeping records.
-    pub(super) fn lock(&self) -> MutexGuard<'_, Log> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Says that so many frames have reached the log's own queue, by whoever has it locked.
-    pub(super) fn arrived(&self, frames: usize) {
-        self.under_way.fetch_sub(frames, Ordering::AcqRel);
+    /// Lets the commit thread work at the log; it says how many frames it has dealt with.
+    pub(super) fn at_log<T>(&self, work: impl FnOnce(&mut Log) -> (usize, T)) -> T {
+        self.under_way.fetch_add(1, Ordering::AcqRel);
+        let (frames, result) = work(&mut self.log.lock());
+        self.under_way.fetch_sub(frames + 1, Ordering::AcqRel);
+        result
     }
 }
