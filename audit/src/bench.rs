@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::text;
 use prometheus_client::registry::Registry;
 use uuid::Uuid;
 
@@ -33,6 +33,15 @@ pub fn batches(mut records: &[Vec<u8>]) -> impl Iterator<Item = &[Vec<u8>]> {
         records = others;
         (!batch.is_empty()).then_some(batch)
     })
+}
+
+/// Writes a batch, given by canonical bytes, as it is sent to Postgres.
+///
+/// # Errors
+///
+/// When it is none of records.
+pub fn encode(records: &[Vec<u8>], out: &mut Vec<u8>) -> Result<(), String> {
+    postgres::write(records, out).map_err(|error| error.to_string())
 }
 
 /// The writer's way into Postgres.
@@ -107,10 +116,10 @@ impl Journal {
         // A histogram shows what it has counted to whoever encodes it, and to nobody else.
         let mut registry = Registry::default();
         self.metrics.register(&self.journal, &mut registry);
-        let mut text = String::new();
-        encode(&mut text, &registry)?;
+        let mut shown = String::new();
+        text::encode(&mut shown, &registry)?;
         let value = |name: &str| {
-            text.lines()
+            shown.lines()
                 .find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
                 .ok_or(fmt::Error)
         };

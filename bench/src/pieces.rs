@@ -7,7 +7,7 @@ use std::path::Path;
 use actix_web::App;
 use actix_web::rt::System;
 use actix_web::test::{TestRequest, call_service, init_service};
-use audit::bench::Journal;
+use audit::bench::{Journal, encode};
 use audit::redact::Redactor;
 use audit::testing::Recorder;
 use audit::{Audit, Durability};
@@ -69,6 +69,18 @@ pub const PIECES: &[Piece] = &[
         name: "append",
         about: "appending them to the journal at `crash`, until they are kept",
         prepare: append,
+    },
+    Piece {
+        name: "encode",
+        about: "reading, hashing and writing a batch of 100 records as Postgres gets it",
+        prepare: |_| {
+            let records = sample::records(100, sample::PAYLOAD)?;
+            let mut out = Vec::new();
+            Ok(Box::new(move || {
+                out.clear();
+                Ok(encode(black_box(&records), &mut out)?)
+            }))
+        },
     },
 ];
 

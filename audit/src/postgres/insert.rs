@@ -47,7 +47,7 @@ pub(super) fn copy(
 }
 
 /// Writes records as rows. An error of ours makes Postgres forget those before it.
-fn write(records: &[impl AsRef<[u8]>], sink: &mut dyn Write) -> QueryResult<()> {
+pub(crate) fn write(records: &[impl AsRef<[u8]>], sink: &mut dyn Write) -> QueryResult<()> {
     let unsent = |error: io::Error| DieselError::SerializationError(error.into());
     let mut chunk = HEADER.to_vec();
     for record in records {

@@ -42,6 +42,8 @@ use crate::journal::Entry;
 pub(crate) use commit_order::{CommitPosition, Committed};
 pub(crate) use filter::{Filter, PayloadMatch, StatusMatch, TextMatch};
 pub(crate) use insert::insert_within;
+#[cfg(feature = "bench")]
+pub(crate) use insert::write;
 use pool::Pool;
 pub(crate) use query::{Found, Order, Page, PageRequest, Position};
 
