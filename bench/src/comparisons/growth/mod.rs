@@ -20,8 +20,7 @@ use crate::{Bench, Result, say};
 const RECORDS: usize = 150_000;
 /// Databases that are filled at the same time.
 const SESSIONS: usize = 2;
-/// What all of them may take of the disk, and what they leave of it.
-const DISK_BYTES_MAX: u64 = 30_000_000_000;
+/// What they leave of the disk.
 const DISK_BYTES_LEFT: u64 = 8_000_000_000;
 /// The least share of the empty table's rate that is promised of the others.
 const SHARE: f64 = 0.90;
@@ -137,7 +136,7 @@ pub(crate) fn compare(bench: &Bench, report: &mut Report) -> Result {
 fn those_that_fit(bench: &Bench) -> Result<(Vec<&'static Trail>, String)> {
     let disk = rustix::fs::statvfs(bench.folder.path())?;
     let free = disk.f_bavail * disk.f_frsize;
-    let mut budget = free.saturating_sub(DISK_BYTES_LEFT).min(DISK_BYTES_MAX);
+    let mut budget = free.saturating_sub(DISK_BYTES_LEFT);
     let mut left_out = String::new();
     let mut trails = Vec::new();
     for trail in TRAILS.iter().filter(|trail| trail.rows <= bench.rows) {
