@@ -119,7 +119,8 @@ impl Journal {
         let mut shown = String::new();
         text::encode(&mut shown, &registry)?;
         let value = |name: &str| {
-            shown.lines()
+            shown
+                .lines()
                 .find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
                 .ok_or(fmt::Error)
         };
