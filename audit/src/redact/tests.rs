@@ -43,11 +43,13 @@ impl Json {
 
     fn is_harmless(&self) -> bool {
         match self {
-            Self::Literal(text) => !is_card_literal(text),
+            Self::Literal(text) => {
+                !is_card_literal(text) && !serde_json::from_str(text).is_ok_and(tells_a_secret)
+            }
             Self::Array(items) => items.iter().all(Self::is_harmless),
             Self::Object(members) => members.iter().all(|(name, value)| {
                 let name: String = serde_json::from_str(name).unwrap();
-                !NameRules::default().hides(&name) && value.is_harmless()
+                !tells_a_secret(name) && value.is_harmless()
             }),
         }
     }
@@ -108,6 +110,16 @@ fn json(depth: u32) -> impl Strategy<Value = Json> {
             prop::collection::vec((string(), inner), 0..6).prop_map(Json::Object),
         ]
     })
+}
+
+/// Whether it is the name of a secret, by chance, or may hold one and its value.
+fn tells_a_secret(text: String) -> bool {
+    NameRules::default().hides(&text)
+        || text
+            .split(['=', ':', '>'])
+            .rev()
+            .skip(1)
+            .any(|name| NameRules::default().hides(name))
 }
 
 /// A secret name in one of the ways in which people, or attackers, write names.
