@@ -17,9 +17,8 @@ use super::shelf::{SegmentId, Shelf};
 
 /// How often the log looks after itself.
 const TICK: Duration = Duration::from_millis(100);
-/// The least time between two syncs in the background. The longer it is, the more a sync
-/// has to write, and the longer those wait who append meanwhile.
-const SYNC_INTERVAL: Duration = Duration::from_millis(100);
+/// The longest time between a write and the sync that follows it.
+const SYNC_INTERVAL: Duration = Duration::from_millis(500);
 /// The most commands that are taken before they are written.
 const COMMANDS: usize = 4_096;
 
