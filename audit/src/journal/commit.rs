@@ -11,9 +11,9 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use std::{io, mem};
 
-use super::inlet::Inlet;
-use super::log::{Log, SyncJob, Write};
-use super::shelf::{SegmentId, Shelf};
+use super::inlet::{Command, Inlet};
+use super::log::{Log, SyncJob};
+use super::shelf::Shelf;
 
 /// How often the log looks after itself.
 const TICK: Duration = Duration::from_millis(100);
@@ -21,18 +21,6 @@ const TICK: Duration = Duration::from_millis(100);
 const SYNC_INTERVAL: Duration = Duration::from_millis(500);
 /// The most commands that are taken before they are written.
 const COMMANDS: usize = 4_096;
-
-/// What the commit thread is asked to do.
-pub(super) enum Command {
-    /// Write a frame.
-    Append(Write),
-    /// A sync in the background has ended.
-    Synced(SegmentId, io::Result<()>),
-    /// Sync what was written so far, and say so.
-    Flush(Sender<()>),
-    /// Write and sync what is there, and end.
-    Finish,
-}
 
 /// Starts the thread.
 pub(super) fn start(

@@ -218,7 +218,7 @@ impl Log {
             return Err(write);
         }
         let mut written = self.advance(1);
-        written.count(&write);
+        written.count(write.kind, write.id);
         self.note(write, place, &mut written);
         self.publish(written, began);
         if began.elapsed() > SLOW_WRITE {
@@ -296,7 +296,7 @@ impl Log {
         let mut again = Vec::new();
         let batch: Vec<Write> = self.queue.drain(..count).collect();
         for (write, place) in batch.into_iter().zip(places) {
-            written.count(&write);
+            written.count(write.kind, write.id);
             if write.sync && !synced {
                 again.push(write);
             } else {

@@ -75,13 +75,12 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use commit::Command;
 #[cfg(not(feature = "fault-injection"))]
 use files::Disk;
 use files::FileSystem;
 use frame::Kind;
 pub(crate) use frame::PAYLOAD_BYTES_MAX;
-use inlet::Inlet;
+use inlet::{Command, Inlet};
 use log::{Limits, Log, Write};
 use room::{Reservation, Room};
 #[cfg(feature = "bench")]

@@ -18,7 +18,6 @@ use uuid::Uuid;
 
 use super::files::LogFile;
 use super::frame::{Item, Kind, Scanner};
-use super::log::Write;
 use super::millis_of;
 use super::room::Reservation;
 use crate::metrics::Metrics;
@@ -116,10 +115,10 @@ impl Written {
     }
 
     /// Counts a frame that was written, whether or not it is kept as it should be.
-    pub(super) fn count(&mut self, write: &Write) {
-        if write.kind == Kind::Record {
+    pub(super) fn count(&mut self, kind: Kind, id: Uuid) {
+        if kind == Kind::Record {
             self.records += 1;
-            self.since_ms.get_or_insert(millis_of(write.id));
+            self.since_ms.get_or_insert(millis_of(id));
         }
     }
 }
