@@ -473,6 +473,18 @@ fn a_temporary_table_catches_no_record_of_a_writer() {
     assert_eq!(stored(&database), 2);
 }
 
+#[test]
+fn a_temporary_table_catches_no_record_of_a_handler() {
+    let database = TestDatabase::migrated(None);
+    let mut handler = database.connect();
+    handler
+        .batch_execute("CREATE TEMPORARY TABLE audit_records (LIKE audit_records)")
+        .unwrap();
+    let record = sample().canonical_bytes().unwrap();
+    assert_eq!(insert_within(&mut handler, &record), Ok(true));
+    assert_eq!(stored(&database), 1);
+}
+
 /// A default that may differ from row to row has COPY store them one by one.
 #[test]
 fn every_partition_lets_copy_store_rows_in_groups() {
@@ -725,6 +737,31 @@ fn migrations_can_be_undone_and_run_again() {
     migrate(database.url(), None).unwrap();
     let entry = sample().canonical_bytes().unwrap();
     store(&database).insert(&[entry]).unwrap();
+}
+
+#[test]
+fn who_could_store_a_record_before_an_upgrade_can_do_so_after_it() {
+    use diesel_migrations::MigrationHarness as _;
+
+    let database = TestDatabase::migrated(None);
+    let mut owner = database.connect();
+    let last = owner.revert_last_migration(migrations::AUDIT).unwrap();
+    assert_eq!(last.to_string(), "20261126000004");
+    // Roles are of the whole cluster, and this one is gone with its transaction.
+    owner.begin_test_transaction().unwrap();
+    owner
+        .batch_execute("CREATE ROLE handler_before_the_upgrade; SELECT audit_grant_insert('handler_before_the_upgrade')")
+        .unwrap();
+    owner.run_pending_migrations(migrations::AUDIT).unwrap();
+    owner
+        .batch_execute("SET ROLE handler_before_the_upgrade")
+        .unwrap();
+    let record = sample().canonical_bytes().unwrap();
+    assert_eq!(insert_within(&mut owner, &record), Ok(true));
+
+    owner.batch_execute("SET ROLE pg_monitor").unwrap();
+    let refused = insert_within(&mut owner, &record).unwrap_err().to_string();
+    assert!(refused.contains("permission denied"), "{refused}");
 }
 
 #[test]
