@@ -3,7 +3,7 @@
 use bench::sample;
 
 use super::writer;
-use crate::report::{Chart, Figure, Group, Report, Side, Table};
+use crate::report::{Figure, Report, Side, Table};
 use crate::{Bench, Result, say};
 
 /// What a turn writes.
@@ -38,31 +38,8 @@ pub(crate) fn compare(bench: &Bench, report: &mut Report) -> Result {
          whole records."
     );
     let mut table = Table::new("Ingest by payloads", about, FIGURES, sides.into());
-    let chart = |name, title: &str, unit, figure| Chart {
-        name,
-        title: title.to_owned(),
-        unit,
-        decimals: 0,
-        legend: Vec::new(),
-        groups: vec![Group {
-            heading: String::new(),
-            bars: table.bars(figure),
-        }],
-    };
-    table.charts = vec![
-        chart(
-            "ingest-by-payload",
-            "Ingest by payloads: records",
-            "records/s, with the lowest and the highest round; longer is better",
-            0,
-        ),
-        chart(
-            "ingest-by-payload-bytes",
-            "Ingest by payloads: bytes",
-            "MB/s, with the lowest and the highest round; longer is better",
-            1,
-        ),
-    ];
+    table.draw("ingest-by-payload", "Ingest by payloads: records", 0);
+    table.draw("ingest-by-payload-bytes", "Ingest by payloads: bytes", 1);
     report.tables.push(table);
     Ok(())
 }

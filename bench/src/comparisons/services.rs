@@ -144,7 +144,7 @@ fn charts(handler: &Handler, tables: &[Table]) -> Vec<Chart> {
         Chart {
             name: handler.throughput_chart,
             title: format!("POST {}: throughput", handler.path),
-            unit: "requests/s, with the lowest and the highest round; longer is better",
+            unit: "requests/s, with the lowest and the highest round; longer is better".to_owned(),
             decimals: 0,
             legend: Vec::new(),
             groups: groups(|table| table.bars(0)),
@@ -152,7 +152,7 @@ fn charts(handler: &Handler, tables: &[Table]) -> Vec<Chart> {
         Chart {
             name: handler.cpu_chart,
             title: format!("POST {}: who uses the processor", handler.path),
-            unit: "µs for each request; shorter is better",
+            unit: "µs for each request; shorter is better".to_owned(),
             decimals: 1,
             legend: cpu.map(|Figure { name, .. }| *name).collect(),
             groups: groups(Table::cpu_bars),

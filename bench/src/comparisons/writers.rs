@@ -3,7 +3,7 @@
 use bench::sample;
 
 use super::writer;
-use crate::report::{Chart, Figure, Group, Report, Side, Table};
+use crate::report::{Figure, Report, Side, Table};
 use crate::{Bench, Result, say};
 
 const RECORDS: usize = 40_000;
@@ -27,17 +27,7 @@ pub(crate) fn compare(bench: &Bench, report: &mut Report) -> Result {
         "{RECORDS} records, each writer with a connection of its own. A service has two unless it says otherwise."
     );
     let mut table = Table::new("Ingest by writers", about, FIGURES, sides.into());
-    table.charts.push(Chart {
-        name: "ingest-by-writers",
-        title: "Ingest by writers".to_owned(),
-        unit: "records/s, with the lowest and the highest round; longer is better",
-        decimals: 0,
-        legend: Vec::new(),
-        groups: vec![Group {
-            heading: String::new(),
-            bars: table.bars(0),
-        }],
-    });
+    table.draw("ingest-by-writers", "Ingest by writers", 0);
     report.tables.push(table);
     Ok(())
 }

@@ -28,7 +28,7 @@ pub(crate) struct Chart {
     /// The name of its file, without the ending.
     pub(crate) name: &'static str,
     pub(crate) title: String,
-    pub(crate) unit: &'static str,
+    pub(crate) unit: String,
     pub(crate) decimals: usize,
     /// What the parts of a bar are, if it has several.
     pub(crate) legend: Vec<&'static str>,
@@ -81,7 +81,7 @@ impl Chart {
         let mut body = String::new();
         let mut y = HEAD;
         text(&mut body, MARGIN, 30.0, "text title", "start", &self.title);
-        text(&mut body, MARGIN, 48.0, "faint", "start", self.unit);
+        text(&mut body, MARGIN, 48.0, "faint", "start", &self.unit);
         if self.legend.len() > 1 {
             self.draw_legend(&mut body, y);
             y += LEGEND;

@@ -202,6 +202,22 @@ impl Table {
             .is_some_and(|side| spread(&side.values(0)) > NOISY)
     }
 
+    /// Adds a chart of one figure of all sides, a rate.
+    pub(crate) fn draw(&mut self, name: &'static str, title: &str, figure: usize) {
+        let rate = self.figures.get(figure).map_or("", |figure| figure.name);
+        self.charts.push(Chart {
+            name,
+            title: title.to_owned(),
+            unit: format!("{rate}, with the lowest and the highest round; longer is better"),
+            decimals: 0,
+            legend: Vec::new(),
+            groups: vec![Group {
+                heading: String::new(),
+                bars: self.bars(figure),
+            }],
+        });
+    }
+
     /// The sides as bars of one figure, the baseline first.
     pub(crate) fn bars(&self, figure: usize) -> Vec<Bar> {
         self.sides

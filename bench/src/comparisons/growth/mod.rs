@@ -13,7 +13,7 @@ use diesel::prelude::*;
 use private_postgres::{Durability, PrivatePostgres, Settings};
 
 use super::writer;
-use crate::report::{Chart, Figure, Group, Report, Side, Table, Target};
+use crate::report::{Figure, Report, Side, Table, Target};
 use crate::{Bench, Result, say};
 
 /// Records of one turn.
@@ -117,17 +117,7 @@ pub(crate) fn compare(bench: &Bench, report: &mut Report) -> Result {
         );
         table.promise_ratio(trail.name, 0, &what, Target::AtLeast(SHARE));
     }
-    table.charts.push(Chart {
-        name: "ingest-by-rows",
-        title: "Ingest by rows that are there already".to_owned(),
-        unit: "records/s, with the lowest and the highest round; longer is better",
-        decimals: 0,
-        legend: Vec::new(),
-        groups: vec![Group {
-            heading: String::new(),
-            bars: table.bars(0),
-        }],
-    });
+    table.draw("ingest-by-rows", "Ingest by rows that are there already", 0);
     report.tables.push(table);
     Ok(())
 }
