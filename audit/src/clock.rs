@@ -113,10 +113,11 @@ impl Clock {
         true
     }
 
-    /// A request without an id gets this one.
+    /// A request without an id gets this one. It begins with the time, so that an index of
+    /// many grows at its end.
     pub(crate) fn request_id(&self) -> Uuid {
         match self {
-            Self::System => Uuid::new_v4(),
+            Self::System => id_at(Utc::now()),
             #[cfg(any(test, feature = "testing"))]
             Self::Fixed(fixed) => {
                 let number = fixed.requests.fetch_add(1, Ordering::Relaxed);

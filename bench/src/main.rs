@@ -11,6 +11,7 @@ mod count;
 mod load;
 mod proc;
 mod process;
+mod profile;
 mod query;
 mod report;
 mod serve;
@@ -86,6 +87,8 @@ struct Cli {
 enum Instead {
     /// Measures how fast the trail is read when it is large
     Query(query::Arguments),
+    /// Shows where the processors' time goes while requests are audited
+    Profile(profile::Arguments),
     #[command(hide = true)]
     Serve(serve::Arguments),
     #[command(hide = true)]
@@ -121,6 +124,9 @@ fn run(cli: &Cli) -> Result {
     let binaries = || Binaries::find_or_install(&cli.postgres_cache, &mut |step| say(step));
     match &cli.instead {
         Some(Instead::Query(arguments)) => query::run(arguments, &binaries()?),
+        Some(Instead::Profile(arguments)) => {
+            profile::run(&Bench::start(cli, binaries()?)?, arguments)
+        }
         Some(Instead::Serve(arguments)) => serve::run(arguments),
         Some(Instead::Count(arguments)) => count::run(arguments),
         None => compare(cli, binaries()?),

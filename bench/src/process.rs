@@ -33,6 +33,10 @@ impl Process {
         }
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Processor time so far, in seconds.
     pub(crate) fn cpu_seconds(&self) -> Result<f64> {
         proc::cpu_seconds(self.child.id())

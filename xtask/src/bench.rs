@@ -22,6 +22,8 @@ pub(crate) enum Subject {
     Cost,
     /// How fast ten million records are read; writes docs/benchmarks-query.md and docs/plans
     Query,
+    /// Where the processors' time goes while requests are audited; writes docs/profiles
+    Profile,
 }
 
 pub(crate) fn bench(subject: Subject, arguments: &[OsString]) -> Result {
@@ -33,9 +35,17 @@ pub(crate) fn bench(subject: Subject, arguments: &[OsString]) -> Result {
     postgres::programs()?;
     let mut bench = program(root().join("target/release/bench"));
     let is_whole = arguments.is_empty();
+    let folder = match subject {
+        Subject::Cost | Subject::Query => "docs",
+        Subject::Profile => "docs/profiles",
+    };
     match subject {
         Subject::Query => {
             bench.arg("query");
+        }
+        Subject::Profile => {
+            ensure("perf", "linux-perf", "samples the processors")?;
+            bench.arg("profile");
         }
         Subject::Cost => {
             if is_whole {
@@ -45,7 +55,7 @@ pub(crate) fn bench(subject: Subject, arguments: &[OsString]) -> Result {
         }
     }
     run(bench
-        .args(is_whole.then_some("--output=docs"))
+        .args(is_whole.then(|| format!("--output={folder}")))
         .args(arguments)
         .env("PRIVATE_POSTGRES_CACHE", postgres::program_cache()))
 }
@@ -63,15 +73,14 @@ fn measure_pieces() -> Result {
             "pieces",
         ])
         .args(libpq::features()))?;
-    prepare_valgrind()
+    ensure("valgrind", "valgrind", "counts instructions")
 }
 
-/// Installs what counts instructions, where that is possible; the benchmarks say if it is
-/// missing.
-fn prepare_valgrind() -> Result {
-    if !succeeds(program("valgrind").arg("--version")) && apt::is_usable() {
-        say("installing Valgrind, which counts instructions");
-        apt::install(&["valgrind"])?;
+/// Installs a program, where that is possible; the benchmarks say if it is missing.
+fn ensure(name: &str, package: &str, what_it_does: &str) -> Result {
+    if !succeeds(program(name).arg("--version")) && apt::is_usable() {
+        say(&format!("installing {name}, which {what_it_does}"));
+        apt::install(&[package])?;
     }
     Ok(())
 }

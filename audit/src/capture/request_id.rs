@@ -9,7 +9,6 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest};
 use tracing::Instrument as _;
-use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::handle::Audit;
@@ -46,8 +45,10 @@ impl RequestId {
         if let Some(known) = request.extensions().get::<Self>() {
             return known.clone();
         }
-        let clock = request.app_data::<Audit>().map(Audit::clock);
-        let new = || clock.map_or_else(Uuid::new_v4, Clock::request_id);
+        let new = || {
+            let clock = request.app_data::<Audit>().map(Audit::clock);
+            clock.unwrap_or(&Clock::System).request_id()
+        };
         let id = request
             .headers()
             .get(HEADER)
@@ -162,6 +163,7 @@ fn is_zero(field: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use actix_web::test::TestRequest;
+    use uuid::{Uuid, Version};
 
     use super::*;
 
@@ -181,10 +183,8 @@ mod tests {
             let request = TestRequest::default()
                 .insert_header((HEADER, header))
                 .to_http_request();
-            assert!(
-                Uuid::try_parse(RequestId::of(&request).as_str()).is_ok(),
-                "{header:?}"
-            );
+            let id = Uuid::try_parse(RequestId::of(&request).as_str()).unwrap();
+            assert_eq!(id.get_version(), Some(Version::SortRand), "{header:?}");
         }
     }
 

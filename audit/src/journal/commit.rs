@@ -1,19 +1,34 @@
-//! The commit thread: it looks after the log, and writes what is not written at once.
+//! The threads behind the log.
 //!
-//! It takes whatever waits, writes it in one go and acknowledges all of it, so a
-//! busy service pays for one write what a quiet one pays for each. A second thread
-//! syncs in the background, because a sync may take as long as the disk likes and
-//! most do not wait for it.
+//! ```text
+//! commands ─▶ commit thread ─ chores ─▶ disk thread
+//!                   ▲                        │
+//!                   └───── how it went ──────┘
+//! ```
+//!
+//! The **commit thread** looks after the log, and writes what is not written at once. It
+//! takes whatever waits, writes it in one go and acknowledges all of it, so a busy service
+//! pays for one write what a quiet one pays for each.
+//!
+//! The **disk thread** does what may take as long as the disk likes, and what nobody waits
+//! for: see [`Chore`].
 
+use std::io;
+use std::mem;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-use std::{io, mem};
 
+use tokio::sync::oneshot;
+
+use super::chores::Chore;
+use super::files::FileSystem;
 use super::inlet::{Command, Inlet};
-use super::log::{Log, SyncJob};
+use super::log::Log;
 use super::shelf::Shelf;
+use super::wake_queue::together;
 
 /// How often the log looks after itself.
 const TICK: Duration = Duration::from_millis(100);
@@ -22,29 +37,41 @@ const SYNC_INTERVAL: Duration = Duration::from_millis(500);
 /// The most commands that are taken before they are written.
 const COMMANDS: usize = 4_096;
 
-/// Starts the thread.
+/// Where the journal is.
+pub(super) struct Place {
+    pub(super) files: Arc<dyn FileSystem>,
+    pub(super) folder: PathBuf,
+    /// The folder belongs to this process until it is dropped.
+    pub(super) lock: Box<dyn Send + Sync>,
+}
+
+/// Starts the threads, of which the one that is given back ends last.
 pub(super) fn start(
     log: Log,
     shelf: Arc<Shelf>,
-    lock: Box<dyn Send + Sync>,
+    place: Place,
 ) -> io::Result<(Arc<Inlet>, JoinHandle<()>)> {
     let (sender, commands) = channel();
-    let (jobs, syncs) = channel::<SyncJob>();
+    let Place {
+        files,
+        folder,
+        lock,
+    } = place;
     let answers = sender.clone();
-    let inlet = Arc::new(Inlet::new(log, sender));
-    thread::Builder::new()
-        .name("audit-sync".to_owned())
+    let (chores, waiting) = channel::<Chore>();
+    let disk_thread = thread::Builder::new()
+        .name("audit-disk".to_owned())
         .spawn(move || {
-            for job in syncs {
-                let result = job.file.sync();
-                if answers.send(Command::Synced(job.segment, result)).is_err() {
-                    return;
-                }
+            for chore in waiting {
+                let done = chore.run(&*files, &folder);
+                // Once the commit thread has ended, nobody needs to know.
+                let _ = answers.send(Command::ChoreEnded(done));
             }
         })?;
+    let inlet = Arc::new(Inlet::new(log, sender));
     let mut thread = Thread {
         inlet: Arc::clone(&inlet),
-        jobs,
+        chores,
         synced_at: Instant::now(),
         ticked_at: Instant::now(),
         flushes: Vec::new(),
@@ -53,19 +80,40 @@ pub(super) fn start(
         .name("audit-commit".to_owned())
         .spawn(move || {
             thread.run(&commands);
+            // Whoever takes the folder next finds nobody in it. A panic in there is in the
+            // log already.
+            drop(thread);
+            let _ = disk_thread.join();
             shelf.complete();
             drop(lock);
         })?;
     Ok((inlet, thread))
 }
 
+fn tell(kept: Vec<oneshot::Sender<()>>) {
+    together(|| {
+        for done in kept {
+            // Whoever waited may have gone away; the frame is kept all the same.
+            let _ = done.send(());
+        }
+    });
+}
+
 struct Thread {
     inlet: Arc<Inlet>,
-    jobs: Sender<SyncJob>,
+    chores: Sender<Chore>,
     synced_at: Instant,
     ticked_at: Instant,
     /// Who waits for a sync.
     flushes: Vec<Sender<()>>,
+}
+
+/// What comes of a turn at the log.
+struct Turn {
+    /// Who is to be told that his frame is kept.
+    kept: Vec<oneshot::Sender<()>>,
+    chores: Vec<Chore>,
+    is_last: bool,
 }
 
 impl Thread {
@@ -78,11 +126,22 @@ impl Thread {
                 Err(RecvTimeoutError::Disconnected) => break,
             };
             let waiting = first.into_iter().chain(commands.try_iter()).take(COMMANDS);
-            if inlet.at_log(|log| self.work(log, waiting)) {
+            let turn = inlet.at_log(|log| self.work(log, waiting));
+            tell(turn.kept);
+            for chore in turn.chores {
+                if self.chores.send(chore).is_err() {
+                    tracing::error!("the thread that works at the journal's disk is gone");
+                }
+            }
+            if turn.is_last {
                 break;
             }
         }
-        let lost = inlet.at_log(|log| (0, log.finish(Instant::now())));
+        let (lost, kept) = inlet.at_log(|log| {
+            let lost = log.finish(Instant::now());
+            (0, (lost, log.take_kept()))
+        });
+        tell(kept);
         if lost > 0 {
             tracing::error!(
                 frames = lost,
@@ -91,8 +150,8 @@ impl Thread {
         }
     }
 
-    /// Does what waits to be done; how many frames there were, and whether to end.
-    fn work(&mut self, log: &mut Log, waiting: impl Iterator<Item = Command>) -> (usize, bool) {
+    /// Does what waits to be done; how many frames there were, and what comes of it.
+    fn work(&mut self, log: &mut Log, waiting: impl Iterator<Item = Command>) -> (usize, Turn) {
         let mut frames = 0;
         let mut is_last = false;
         for command in waiting {
@@ -108,14 +167,19 @@ impl Thread {
                 log.tick(now);
             }
         }
-        (frames, is_last)
+        let turn = Turn {
+            kept: log.take_kept(),
+            chores: log.take_chores(),
+            is_last,
+        };
+        (frames, turn)
     }
 
     /// Whether this was the last command.
     fn take(&mut self, log: &mut Log, command: Command) -> bool {
         match command {
             Command::Append(write) => log.push(write),
-            Command::Synced(segment, result) => log.sync_ended(Instant::now(), segment, result),
+            Command::ChoreEnded(done) => log.chore_ended(Instant::now(), done),
             Command::Flush(done) => self.flushes.push(done),
             Command::Finish => return true,
         }
@@ -126,10 +190,8 @@ impl Thread {
     /// slower than the interval is not helped by a second one.
     fn sync_if_due(&mut self, log: &mut Log, now: Instant) {
         if !self.flushes.is_empty() {
-            for job in log.sync_jobs() {
-                let result = job.file.sync();
-                log.sync_ended(now, job.segment, result);
-            }
+            log.request_sync();
+            log.do_chores(now);
             // One in the background holds what was written before it began.
             if log.is_idle() && !log.is_syncing() {
                 for done in mem::take(&mut self.flushes) {
@@ -141,10 +203,6 @@ impl Thread {
             return;
         }
         self.synced_at = now;
-        for job in log.sync_jobs() {
-            if self.jobs.send(job).is_err() {
-                tracing::error!("the thread that syncs the journal is gone");
-            }
-        }
+        log.request_sync();
     }
 }

@@ -24,7 +24,6 @@
 //! **The order** of one attempt's frames is kept: while a frame is on its way to the commit
 //! thread, none is written at once.
 
-use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
@@ -32,8 +31,8 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+use super::chores::Done;
 use super::log::{Log, Write};
-use super::shelf::SegmentId;
 
 /// How long a caller waits for another caller.
 const WAIT: Duration = Duration::from_millis(1);
@@ -42,8 +41,8 @@ const WAIT: Duration = Duration::from_millis(1);
 pub(super) enum Command {
     /// Write a frame.
     Append(Write),
-    /// A sync in the background has ended.
-    Synced(SegmentId, io::Result<()>),
+    /// Something was done at the disk.
+    ChoreEnded(Done),
     /// Sync what was written so far, and say so.
     Flush(Sender<()>),
     /// Write and sync what is there, and end.

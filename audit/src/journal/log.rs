@@ -4,14 +4,15 @@
 //! step by step over a file system that fails.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use std::{io, mem};
 
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use super::chores::{Chore, Done};
 use super::files::{FileSystem, LogFile};
 use super::frame::{HEADER_BYTES, Kind, SEQUENCE_MAX, encode};
 use super::room::{Reservation, Room};
@@ -35,8 +36,6 @@ pub(super) const BUSY: Duration = Duration::from_secs(1);
 const ALARM_INTERVAL: Duration = Duration::from_secs(60);
 const WRITE_FAILED: &str = "writing to the journal failed";
 const EXTENSION: &str = "segment";
-/// The folder for files that cannot be read through.
-pub(super) const DAMAGED: &str = "damaged";
 
 /// Segments are called after their first sequence, so that they sort.
 fn name_of(id: SegmentId) -> String {
@@ -93,12 +92,6 @@ struct Active {
     allocated: u64,
 }
 
-/// A file to be synced, away from the commit thread.
-pub(super) struct SyncJob {
-    pub(super) segment: SegmentId,
-    pub(super) file: Arc<dyn LogFile>,
-}
-
 pub(super) struct Log {
     files: Arc<dyn FileSystem>,
     folder: PathBuf,
@@ -115,6 +108,10 @@ pub(super) struct Log {
     unsynced: BTreeMap<SegmentId, Arc<dyn LogFile>>,
     /// Syncs that have begun and not ended.
     syncing: usize,
+    /// What is to be done at the disk while others go on at the log.
+    chores: Vec<Chore>,
+    /// Who is to be told that his frame is kept.
+    kept: Vec<oneshot::Sender<()>>,
     /// What went wrong with a write outside of a batch, for the next one to deal with.
     failed_write: Option<io::Error>,
     /// Until when the disk is taken to be busy.
@@ -148,6 +145,8 @@ impl Log {
             queue: VecDeque::new(),
             unsynced: BTreeMap::new(),
             syncing: 0,
+            chores: Vec::new(),
+            kept: Vec::new(),
             failed_write: None,
             busy_until: None,
             retry_at: None,
@@ -232,7 +231,8 @@ impl Log {
         self.queue.is_empty()
     }
 
-    /// Writes what waits, as far as the disk allows, and acknowledges it.
+    /// Writes what waits, as far as the disk allows; [`Log::take_kept`] says who is to be
+    /// told.
     pub(super) fn commit(&mut self, now: Instant) {
         self.see_to_failed_write(now);
         while !self.queue.is_empty() {
@@ -258,7 +258,7 @@ impl Log {
         let Some(active) = &mut self.active else {
             return false;
         };
-        let mut buffer = std::mem::take(&mut self.buffer);
+        let mut buffer = mem::take(&mut self.buffer);
         buffer.clear();
         let mut places = Vec::new();
         for write in &self.queue {
@@ -345,8 +345,9 @@ impl Log {
         written.rooms.extend(write.room);
     }
 
-    fn publish(&self, written: Written, began: Instant) {
-        self.shelf.publish(written);
+    fn publish(&mut self, written: Written, began: Instant) {
+        let kept = self.shelf.publish(written);
+        self.kept.extend(kept);
         self.shelf
             .metrics
             .journal_commit_seconds
@@ -364,25 +365,59 @@ impl Log {
         self.synced(now, id, result)
     }
 
-    /// The files whose writes are to be synced now.
-    pub(super) fn sync_jobs(&mut self) -> Vec<SyncJob> {
-        let jobs: Vec<SyncJob> = std::mem::take(&mut self.unsynced)
-            .into_iter()
-            .map(|(segment, file)| SyncJob { segment, file })
-            .collect();
-        self.syncing += jobs.len();
-        jobs
+    /// Who is to be told by now that his frame is kept.
+    pub(super) fn take_kept(&mut self) -> Vec<oneshot::Sender<()>> {
+        mem::take(&mut self.kept)
     }
 
-    /// Whether a sync has begun and not ended.
+    /// Has what was written synced.
+    pub(super) fn request_sync(&mut self) {
+        let unsynced = mem::take(&mut self.unsynced);
+        self.syncing += unsynced.len();
+        self.chores.extend(
+            unsynced
+                .into_iter()
+                .map(|(segment, file)| Chore::Sync { segment, file }),
+        );
+    }
+
+    /// Whether a sync was requested and has not ended.
     pub(super) fn is_syncing(&self) -> bool {
         self.syncing > 0
     }
 
-    /// Notes how one of these syncs went.
-    pub(super) fn sync_ended(&mut self, now: Instant, id: SegmentId, result: io::Result<()>) {
-        self.syncing = self.syncing.saturating_sub(1);
-        self.synced(now, id, result);
+    /// What is to be done at the disk now; [`Log::chore_ended`] wants to know how it went.
+    pub(super) fn take_chores(&mut self) -> Vec<Chore> {
+        mem::take(&mut self.chores)
+    }
+
+    /// Does what is to be done at the disk, on this thread.
+    pub(super) fn do_chores(&mut self, now: Instant) {
+        for chore in self.take_chores() {
+            let done = chore.run(&*self.files, &self.folder);
+            self.chore_ended(now, done);
+        }
+    }
+
+    /// Notes how a chore went.
+    pub(super) fn chore_ended(&mut self, now: Instant, done: Done) {
+        match done {
+            Done::Synced { segment, result } => {
+                self.syncing = self.syncing.saturating_sub(1);
+                self.synced(now, segment, result);
+            }
+            Done::Removed { failed } => {
+                for (id, segment, error) in failed {
+                    self.fail(
+                        now,
+                        "a spent segment of the journal cannot be removed",
+                        &error,
+                    );
+                    self.shelf.lock().segments.insert(id, segment);
+                }
+            }
+            Done::Cut => {}
+        }
     }
 
     /// Notes how a sync went.
@@ -419,10 +454,10 @@ impl Log {
         let Some(active) = self.active.take() else {
             return;
         };
-        // Gives back what was allocated and not used, and takes away what a
-        // failed write may have left. If it fails, the sequence shows at the next
-        // start that nothing is missing.
-        let _ = active.file.cut(active.position);
+        self.chores.push(Chore::Cut {
+            file: active.file,
+            length: active.position,
+        });
         let mut state = self.shelf.lock();
         let Some(segment) = state.segments.get_mut(&active.id) else {
             return;
@@ -439,12 +474,14 @@ impl Log {
         }
     }
 
-    /// Opens a segment, unless one is open.
+    /// Opens a segment, unless one is open; whether the disk is to be trusted again.
     fn ensure_active(&mut self, now: Instant) -> bool {
-        if self.active.is_some() {
-            return true;
-        }
-        match self.open_segment() {
+        let opened = if self.active.is_some() {
+            Ok(())
+        } else {
+            self.open_segment()
+        };
+        match opened {
             Ok(()) => {
                 self.retry_at = None;
                 true
@@ -505,7 +542,7 @@ impl Log {
     pub(super) fn tick(&mut self, now: Instant) {
         self.leave_small_remains(now);
         self.carry_open_intents(now);
-        self.remove_spent(now);
+        self.remove_spent();
         if self.retry_at.is_some_and(|at| now >= at) {
             self.ensure_active(now);
         }
@@ -577,7 +614,7 @@ impl Log {
         }
     }
 
-    fn remove_spent(&mut self, now: Instant) {
+    fn remove_spent(&mut self) {
         let mut state = self.shelf.lock();
         let spent: Vec<SegmentId> = state
             .segments
@@ -593,37 +630,10 @@ impl Log {
         if spent.is_empty() {
             return;
         }
-        let mut kept = Vec::new();
-        for (id, segment) in spent {
-            let result = if segment.is_damaged {
-                self.set_aside(&segment.path)
-            } else {
-                self.files.remove(&segment.path)
-            };
-            match result {
-                Ok(()) => {
-                    self.unsynced.remove(&id);
-                }
-                Err(error) => {
-                    self.fail(
-                        now,
-                        "a spent segment of the journal cannot be removed",
-                        &error,
-                    );
-                    kept.push((id, segment));
-                }
-            }
+        for (id, _) in &spent {
+            self.unsynced.remove(id);
         }
-        self.shelf.lock().segments.extend(kept);
-        // Should the folder's change be lost, its records are sent once more.
-        let _ = self.files.sync_folder(&self.folder);
-    }
-
-    fn set_aside(&self, path: &Path) -> io::Result<()> {
-        let folder = self.folder.join(DAMAGED);
-        self.files.create_folder(&folder)?;
-        let name = path.file_name().unwrap_or_default();
-        self.files.rename(path, &folder.join(name))
+        self.chores.push(Chore::Remove(spent));
     }
 
     /// Finds out how much room there is.
@@ -669,12 +679,11 @@ impl Log {
         self.see_to_failed_write(now);
         self.retry_at = None;
         self.commit(now);
-        for job in self.sync_jobs() {
-            let result = job.file.sync();
-            self.sync_ended(now, job.segment, result);
-        }
+        self.request_sync();
+        self.do_chores(now);
         self.seal(now);
-        self.remove_spent(now);
+        self.remove_spent();
+        self.do_chores(now);
         self.measure();
         self.queue.len()
     }

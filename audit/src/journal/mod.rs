@@ -44,6 +44,7 @@
 //!
 //! `frame` describes the bytes.
 
+mod chores;
 mod commit;
 #[cfg(test)]
 mod fake;
@@ -62,7 +63,9 @@ mod room;
 mod shelf;
 #[cfg(test)]
 mod tests;
+mod wake_queue;
 
+use std::future::poll_fn;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -75,6 +78,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use commit::Place;
 #[cfg(not(feature = "fault-injection"))]
 use files::Disk;
 use files::FileSystem;
@@ -87,6 +91,7 @@ use room::{Reservation, Room};
 pub(crate) use shelf::LEASE_BYTES;
 use shelf::Shelf;
 pub(crate) use shelf::{Entry, Lease};
+use wake_queue::WakeQueue;
 
 use crate::metrics::Metrics;
 
@@ -308,7 +313,7 @@ impl Journal {
         let room = Arc::new(Room::default());
         let quota_bytes = settings.quota_bytes.max(QUOTA_BYTES_MIN);
         let log = Log::new(
-            files,
+            Arc::clone(&files),
             folder,
             Limits {
                 quota_bytes,
@@ -320,8 +325,13 @@ impl Journal {
             Arc::clone(&room),
             recovery.next_sequence,
         );
+        let place = Place {
+            files,
+            folder: folder.to_owned(),
+            lock,
+        };
         let (inlet, thread) =
-            commit::start(log, Arc::clone(&shelf), lock).map_err(OpenError::Threads)?;
+            commit::start(log, Arc::clone(&shelf), place).map_err(OpenError::Threads)?;
         let found = Found {
             records: recovery.records,
             unknown: recovery.unknown,
@@ -531,6 +541,9 @@ impl Permit {
 #[error("the audit journal does not confirm that the record is kept")]
 pub(crate) struct Unconfirmed;
 
+/// How often who waits for a frame looks himself, should nobody wake him.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
 /// The acknowledgement of a frame. Dropping it is no harm: the frame is kept as
 /// soon as it can be.
 #[must_use = "the frame is kept only when this says so"]
@@ -589,12 +602,24 @@ impl Kept {
 
     /// Waits until the frame is kept as it should be.
     pub(crate) async fn confirmed(self) -> Result<(), Unconfirmed> {
-        match self.0 {
-            None => Ok(()),
-            Some(kept) => match tokio::time::timeout(PATIENCE, kept).await {
-                Ok(Ok(())) => Ok(()),
-                Ok(Err(_)) | Err(_) => Err(Unconfirmed),
-            },
+        let Some(mut kept) = self.0 else {
+            return Ok(());
+        };
+        let deadline = Instant::now() + PATIENCE;
+        let queue = WakeQueue::of_this_worker();
+        let mut poll = |context: &mut Context<'_>| match &queue {
+            None => Pin::new(&mut kept).poll(context),
+            Some(queue) => {
+                let waker = queue.waker(context.waker());
+                Pin::new(&mut kept).poll(&mut Context::from_waker(&waker))
+            }
+        };
+        loop {
+            match tokio::time::timeout(LOOK_AGAIN, poll_fn(&mut poll)).await {
+                Ok(kept) => return kept.map_err(|_| Unconfirmed),
+                Err(_) if Instant::now() >= deadline => return Err(Unconfirmed),
+                Err(_) => {}
+            }
         }
     }
 }

@@ -219,8 +219,8 @@ impl Shelf {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes what was written visible to writers, and tells who waits for it.
-    pub(super) fn publish(&self, written: Written) {
+    /// Makes what was written visible to writers, and gives back who is to be told.
+    pub(super) fn publish(&self, written: Written) -> Vec<oneshot::Sender<()>> {
         let mut state = self.lock();
         if let Some(segment) = state.segment(written.segment) {
             // What holds no record needs no reader, and wakes none. One that reads
@@ -246,10 +246,7 @@ impl Shelf {
         if wakes {
             self.available.notify_one();
         }
-        for done in written.done {
-            // Whoever waited may have gone away; the frame is kept all the same.
-            let _ = done.send(());
-        }
+        written.done
     }
 
     /// Says that nothing more will be written.

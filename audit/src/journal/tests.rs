@@ -1,6 +1,6 @@
 //! The log over a disk that fails, and a model of what may be lost when.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -10,10 +10,11 @@ use proptest::prelude::*;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use super::chores::{Chore, DAMAGED};
 use super::fake::{FakeDisk, Fault, Operation};
 use super::files::FileSystem as _;
 use super::frame::{HEADER_BYTES, Kind};
-use super::log::{BUSY, DAMAGED, Limits, Log, Write};
+use super::log::{BUSY, Limits, Log, Write};
 use super::recovery::{Recovery, recover};
 use super::room::Room;
 use super::shelf::Shelf;
@@ -32,6 +33,9 @@ struct Process {
     now: Instant,
     /// Whether frames are written at once where that can be done.
     is_hasty: bool,
+    /// Whether what is to be done at the disk waits until it is asked for.
+    is_lazy: bool,
+    waiting: VecDeque<Chore>,
 }
 
 impl Process {
@@ -60,6 +64,8 @@ impl Process {
             recovery,
             now: Instant::now(),
             is_hasty: false,
+            is_lazy: false,
+            waiting: VecDeque::new(),
         }
     }
 
@@ -81,6 +87,7 @@ impl Process {
         if let Some(write) = left {
             self.log.push(write);
         }
+        self.tell();
         kept
     }
 
@@ -100,19 +107,42 @@ impl Process {
     /// Appends and commits; whether it was acknowledged.
     fn append(&mut self, id: Uuid, kind: Kind, text: &str) -> bool {
         let mut kept = self.push(id, kind, text, false);
-        self.log.commit(self.now);
+        self.commit();
         kept.try_recv().is_ok()
     }
 
     fn pass(&mut self, time: Duration) {
         self.now += time;
         self.log.tick(self.now);
+        self.tell();
+    }
+
+    fn commit(&mut self) {
+        self.log.commit(self.now);
+        self.tell();
     }
 
     fn sync_in_background(&mut self) {
-        for job in self.log.sync_jobs() {
-            let result = job.file.sync();
-            self.log.sync_ended(self.now, job.segment, result);
+        self.log.request_sync();
+        self.tell();
+    }
+
+    /// What the threads do behind a turn at the log.
+    fn tell(&mut self) {
+        for done in self.log.take_kept() {
+            let _ = done.send(());
+        }
+        self.waiting.extend(self.log.take_chores());
+        while !self.is_lazy && !self.waiting.is_empty() {
+            self.do_chore();
+        }
+    }
+
+    fn do_chore(&mut self) {
+        if let Some(chore) = self.waiting.pop_front() {
+            let done = chore.run(&self.disk, Path::new(""));
+            self.log.chore_ended(self.now, done);
+            self.tell();
         }
     }
 
@@ -278,7 +308,7 @@ fn who_waits_for_a_sync_that_fails_is_answered_by_a_sync_of_another_file() {
     let mut process = Process::start(&FakeDisk::default());
     process.disk.arm(Operation::Sync, Fault::Error);
     let mut kept = process.push(id(1), Kind::Record, "record", true);
-    process.log.commit(process.now);
+    process.commit();
     assert!(kept.try_recv().is_err());
     process.pass(Duration::from_secs(1));
     assert!(kept.try_recv().is_ok());
@@ -442,11 +472,10 @@ fn nothing_is_written_at_once_that_a_disk_may_hold_up() {
     assert!(process.append_at_once(id(1), false));
     assert!(!process.append_at_once(id(2), true), "a sync is waited for");
 
-    let jobs = process.log.sync_jobs();
+    process.is_lazy = true;
+    process.sync_in_background();
     assert!(!process.append_at_once(id(3), false), "a sync is under way");
-    for job in jobs {
-        process.log.sync_ended(process.now, job.segment, Ok(()));
-    }
+    process.do_chore();
     assert!(process.append_at_once(id(4), false));
 
     process.disk.arm(Operation::Write, Fault::Slow);
@@ -463,6 +492,37 @@ fn nothing_is_written_at_once_that_a_disk_may_hold_up() {
 }
 
 #[test]
+fn a_disk_that_is_slow_to_remove_and_to_cut_holds_up_nobody() {
+    let mut process = Process::start(&FakeDisk::default());
+    process.is_lazy = true;
+    fill(&mut process, 100);
+    process.deliver(100);
+    process.pass(Duration::from_secs(1));
+    assert!(process.waiting.len() > 1, "to be cut and to be removed");
+    let used = process.disk.used();
+    assert!(process.append_at_once(id(1_000), false));
+    assert_eq!(texts(process.deliver(1)).len(), 1);
+
+    process.is_lazy = false;
+    process.tell();
+    assert!(process.disk.used() < used / 2);
+}
+
+#[test]
+fn a_segment_that_cannot_be_removed_is_tried_again() {
+    let mut process = Process::start(&FakeDisk::default());
+    fill(&mut process, 100);
+    process.deliver(100);
+    process.disk.arm(Operation::Remove, Fault::Error);
+    process.pass(Duration::from_secs(1));
+    assert_eq!(process.disk.names().len(), 2);
+    assert_eq!(process.room.reserve().err(), Some(Refusal::Impaired));
+    process.pass(Duration::from_secs(1));
+    assert_eq!(process.disk.names().len(), 1);
+    assert!(process.room.reserve().is_ok());
+}
+
+#[test]
 fn a_write_that_fails_at_once_is_left_to_the_commit_thread() {
     for fault in [Fault::Error, Fault::NoSpace, Fault::Short] {
         let mut process = Process::start(&FakeDisk::default());
@@ -470,7 +530,7 @@ fn a_write_that_fails_at_once_is_left_to_the_commit_thread() {
         process.disk.arm(Operation::Write, fault);
         let mut kept = process.push(id(1), Kind::Record, "first", false);
         assert!(!process.append_at_once(id(2), false), "it comes behind");
-        process.log.commit(process.now);
+        process.commit();
         assert!(kept.try_recv().is_err(), "{fault:?}");
         process.pass(Duration::from_millis(500));
         assert!(kept.try_recv().is_ok(), "{fault:?}");
@@ -536,6 +596,8 @@ enum Step {
         milliseconds: u64,
     },
     SyncInBackground,
+    /// Something that waits to be done at the disk is done.
+    Chore,
     /// Writers deliver at most so many records, or give them up.
     Deliver {
         limit: usize,
@@ -550,6 +612,8 @@ enum Step {
     SetCapacity(Option<usize>),
     /// From now on frames are written at once where that can be done, or never.
     Hasten(bool),
+    /// From now on what is to be done at the disk waits, or does not.
+    Delay(bool),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -570,6 +634,7 @@ fn step() -> impl Strategy<Value = Step> {
         10 => Just(Step::Commit),
         4 => (0_u64..8_000).prop_map(|milliseconds| Step::Pass { milliseconds }),
         2 => Just(Step::SyncInBackground),
+        4 => Just(Step::Chore),
         4 => (1_usize..20, prop::bool::weighted(0.2))
             .prop_map(|(limit, give_up)| Step::Deliver { limit, give_up }),
         4 => (operation, fault).prop_map(|(operation, fault)| Step::Arm(operation, fault)),
@@ -577,6 +642,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<u64>().prop_map(|seed| Step::CutPower { seed }),
         1 => prop::option::of(8_000_usize..60_000).prop_map(Step::SetCapacity),
         3 => any::<bool>().prop_map(Step::Hasten),
+        2 => any::<bool>().prop_map(Step::Delay),
     ]
 }
 
@@ -604,6 +670,7 @@ struct Model {
     was_cut: bool,
     armed: HashSet<Operation>,
     is_hasty: bool,
+    is_lazy: bool,
 }
 
 impl Model {
@@ -617,6 +684,7 @@ impl Model {
             was_cut: false,
             armed: HashSet::new(),
             is_hasty: false,
+            is_lazy: false,
         }
     }
 
@@ -658,12 +726,10 @@ impl Model {
                 let settled = self.process().push(id, Kind::Settled, "", false);
                 self.attempts[position].record = Some(settled);
             }
-            Step::Commit => {
-                let process = self.process();
-                process.log.commit(process.now);
-            }
+            Step::Commit => self.process().commit(),
             Step::Pass { milliseconds } => self.process().pass(Duration::from_millis(milliseconds)),
             Step::SyncInBackground => self.process().sync_in_background(),
+            Step::Chore => self.process().do_chore(),
             Step::Deliver { limit, give_up } => self.deliver(limit, give_up),
             Step::Arm(operation, fault) => {
                 self.armed.insert(operation);
@@ -691,6 +757,12 @@ impl Model {
             Step::Hasten(is_hasty) => {
                 self.is_hasty = is_hasty;
                 self.process().is_hasty = is_hasty;
+            }
+            Step::Delay(is_lazy) => {
+                self.is_lazy = is_lazy;
+                let process = self.process();
+                process.is_lazy = is_lazy;
+                process.tell();
             }
         }
         self.hear();
@@ -737,6 +809,7 @@ impl Model {
         self.process = None;
         self.process = Some(Process::start(&self.disk));
         self.process().is_hasty = self.is_hasty;
+        self.process().is_lazy = self.is_lazy;
     }
 
     /// Everything is repaired and delivered; the promises must hold.
@@ -747,6 +820,7 @@ impl Model {
             .all(|operation| self.armed.contains(operation));
         self.disk.disarm();
         self.disk.set_capacity(None);
+        self.is_lazy = false;
         self.restart();
         while self.process().shelf.lock().undelivered > 0 {
             self.deliver(100, false);

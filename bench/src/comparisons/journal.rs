@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
+use actix_web::rt::{System, spawn};
 use audit::Durability;
 use audit::bench::Journal;
 use bench::sample;
@@ -72,7 +73,7 @@ pub(crate) fn compare(bench: &Bench, report: &mut Report) -> Result {
     report.tables.push(table);
 
     let about = format!(
-        "{PRODUCERS} callers at the same time, each with one record after the other. The baseline is what the disk can: \
+        "{PRODUCERS} callers on one worker at the same time, each with one record after the other. The baseline is what the disk can: \
          in the same moments, one write and fdatasync after the other, of as many bytes as the journal has written at \
          once on average, times the records in them."
     );
@@ -102,21 +103,35 @@ fn p50(mut call: impl FnMut() -> Result) -> Result<f64> {
 }
 
 fn append_p50(journal: &Journal, record: &[u8]) -> Result<f64> {
-    let runtime = runtime()?;
-    p50(|| runtime.block_on(append(journal, record, Durability::Crash)))
+    let system = System::new();
+    p50(|| system.block_on(append(journal, record, Durability::Crash)))
 }
 
 /// Appends, writes, and how many of the former one of the latter holds on average.
 fn appends_per_second(turn: Duration, journal: &Journal, record: &[u8]) -> Result<Vec<f64>> {
     let (frames_before, commits_before) = journal.frames_and_commits()?;
     let began = Instant::now();
-    let appended = runtime()?.block_on(async {
+    let appended = keep_busy(journal, record, turn)?;
+    let seconds = began.elapsed().as_secs_f64();
+    let (frames, commits) = journal.frames_and_commits()?;
+    let commits = commits - commits_before;
+    Ok(vec![
+        appended as f64 / seconds,
+        commits / seconds,
+        (frames - frames_before) / commits,
+    ])
+}
+
+/// Lets many append at the same time, each waiting for the disk, and returns how often they did.
+pub(crate) fn keep_busy(journal: &Journal, record: &[u8], time: Duration) -> Result<u64> {
+    let began = Instant::now();
+    System::new().block_on(async {
         let producers: Vec<_> = (0..PRODUCERS)
             .map(|_| {
                 let (journal, record) = (journal.clone(), record.to_vec());
-                tokio::spawn(async move {
+                spawn(async move {
                     let mut appended = 0_u64;
-                    while began.elapsed() < turn {
+                    while began.elapsed() < time {
                         append(&journal, &record, Durability::PowerLoss).await?;
                         appended += 1;
                     }
@@ -128,16 +143,8 @@ fn appends_per_second(turn: Duration, journal: &Journal, record: &[u8]) -> Resul
         for producer in producers {
             appended += producer.await??;
         }
-        Ok::<_, Error>(appended)
-    })?;
-    let seconds = began.elapsed().as_secs_f64();
-    let (frames, commits) = journal.frames_and_commits()?;
-    let commits = commits - commits_before;
-    Ok(vec![
-        appended as f64 / seconds,
-        commits / seconds,
-        (frames - frames_before) / commits,
-    ])
+        Ok(appended)
+    })
 }
 
 async fn append(journal: &Journal, record: &[u8], durability: Durability) -> Result {
@@ -157,10 +164,4 @@ fn syncs_per_second(turn: Duration, file: &mut File, bytes: &[u8]) -> Result<f64
         syncs += 1;
     }
     Ok(f64::from(syncs) / began.elapsed().as_secs_f64())
-}
-
-fn runtime() -> Result<tokio::runtime::Runtime> {
-    Ok(tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?)
 }

@@ -1,7 +1,7 @@
 //! What is compared: one room for each.
 
 mod growth;
-mod journal;
+pub(crate) mod journal;
 mod payloads;
 mod pending;
 mod pieces;

@@ -11,7 +11,7 @@ use crate::{Result, say};
 
 /// About what a row takes, with its indexes.
 const SLIM_ROW_BYTES: u64 = 440;
-const WHOLE_ROW_BYTES: u64 = 770;
+const WHOLE_ROW_BYTES: u64 = 800;
 
 /// The rows of one month.
 struct Month {

@@ -8,7 +8,7 @@ INSERT INTO PARTITION (
 SELECT
     id, 1, 'bench', '7f0c4ad9c2f44a6c8a8f6b0d1f2e3a4b', number, occurred_at, 1234, 'create_item', 'success',
     'user', 'user-' || number % 100, '[]', 'jwt', 'item', id::text,
-    'POST', '/items/', '/items/', 201, gen_random_uuid()::text,
+    'POST', '/items/', '/items/', 201, id::text,
     '192.0.2.7', '192.0.2.7', 'bench/1', '[]', '{}', '[]', '[]',
     '\x0000000000000000000000000000000000000000000000000000000000000000'
 FROM (
