@@ -14,64 +14,55 @@ pub(super) const DAMAGED: &str = "damaged";
 
 /// Something to be done.
 pub(super) enum Chore {
-    /// Lets what was written to a segment survive a power cut.
-    Sync {
-        segment: SegmentId,
-        file: Arc<dyn LogFile>,
-    },
-    /// Gives back what was allocated for a segment and not used, and takes away what a
-    /// failed write may have left. If it fails, the sequence shows at the next start that
-    /// nothing is missing.
-    Cut { file: Arc<dyn LogFile>, length: u64 },
-    /// Removes segments that are on no shelf any more, or sets them aside if something in
-    /// them cannot be read.
-    Remove(Vec<(SegmentId, Segment)>),
+    /// Lets what was written to these segments survive a power cut.
+    Sync(Vec<(SegmentId, Arc<dyn LogFile>)>),
+    /// Removes a segment that is on no shelf any more, or sets it aside if something in it
+    /// cannot be read.
+    Remove(SegmentId, Segment),
 }
 
 /// How it went.
 pub(super) enum Done {
-    Synced {
-        segment: SegmentId,
-        result: io::Result<()>,
-    },
-    Cut,
-    /// All but these were removed.
-    Removed {
-        failed: Vec<(SegmentId, Segment, io::Error)>,
-    },
+    Synced(Vec<(SegmentId, io::Result<()>)>),
+    Removed,
+    /// It is still there.
+    Left(SegmentId, Segment, io::Error),
 }
 
 impl Chore {
     pub(super) fn run(self, files: &dyn FileSystem, folder: &Path) -> Done {
         match self {
-            Self::Sync { segment, file } => Done::Synced {
-                segment,
-                result: file.sync(),
+            Self::Sync(unsynced) => {
+                let synced = unsynced.into_iter().map(|(id, file)| (id, file.sync()));
+                Done::Synced(synced.collect())
+            }
+            Self::Remove(id, segment) => match take_away(files, folder, &segment) {
+                Ok(()) => Done::Removed,
+                Err(error) => Done::Left(id, segment, error),
             },
-            Self::Cut { file, length } => {
-                let _ = file.cut(length);
-                Done::Cut
-            }
-            Self::Remove(segments) => {
-                let remove = |(id, segment): (SegmentId, Segment)| {
-                    let error = take_away(files, folder, &segment).err()?;
-                    Some((id, segment, error))
-                };
-                let failed = segments.into_iter().filter_map(remove).collect();
-                // Should the folder's change be lost, its records are sent once more.
-                let _ = files.sync_folder(folder);
-                Done::Removed { failed }
-            }
         }
     }
 }
 
 fn take_away(files: &dyn FileSystem, folder: &Path, segment: &Segment) -> io::Result<()> {
-    if !segment.is_damaged {
-        return files.remove(&segment.path);
+    let result = if segment.is_damaged {
+        set_aside(files, folder, &segment.path)
+    } else {
+        files.remove(&segment.path)
+    };
+    match result {
+        // Somebody else has removed it.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => {
+            // Should the folder's change be lost, its records are sent once more.
+            let _ = files.sync_folder(folder);
+            result
+        }
     }
+}
+
+fn set_aside(files: &dyn FileSystem, folder: &Path, path: &Path) -> io::Result<()> {
     let damaged = folder.join(DAMAGED);
     files.create_folder(&damaged)?;
-    let name = segment.path.file_name().unwrap_or_default();
-    files.rename(&segment.path, &damaged.join(name))
+    files.rename(path, &damaged.join(path.file_name().unwrap_or_default()))
 }

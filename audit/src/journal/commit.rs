@@ -14,7 +14,6 @@
 //! for: see [`Chore`].
 
 use std::io;
-use std::mem;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -38,7 +37,7 @@ const SYNC_INTERVAL: Duration = Duration::from_millis(500);
 const COMMANDS: usize = 4_096;
 
 /// Where the journal is.
-pub(super) struct Place {
+pub(super) struct Site {
     pub(super) files: Arc<dyn FileSystem>,
     pub(super) folder: PathBuf,
     /// The folder belongs to this process until it is dropped.
@@ -49,14 +48,14 @@ pub(super) struct Place {
 pub(super) fn start(
     log: Log,
     shelf: Arc<Shelf>,
-    place: Place,
+    site: Site,
 ) -> io::Result<(Arc<Inlet>, JoinHandle<()>)> {
     let (sender, commands) = channel();
-    let Place {
+    let Site {
         files,
         folder,
         lock,
-    } = place;
+    } = site;
     let answers = sender.clone();
     let (chores, waiting) = channel::<Chore>();
     let disk_thread = thread::Builder::new()
@@ -69,7 +68,7 @@ pub(super) fn start(
             }
         })?;
     let inlet = Arc::new(Inlet::new(log, sender));
-    let mut thread = Thread {
+    let mut commit = Commit {
         inlet: Arc::clone(&inlet),
         chores,
         synced_at: Instant::now(),
@@ -79,11 +78,8 @@ pub(super) fn start(
     let thread = thread::Builder::new()
         .name("audit-commit".to_owned())
         .spawn(move || {
-            thread.run(&commands);
-            // Whoever takes the folder next finds nobody in it. A panic in there is in the
-            // log already.
-            drop(thread);
-            let _ = disk_thread.join();
+            commit.run(&commands);
+            commit.finish(commands, disk_thread);
             shelf.complete();
             drop(lock);
         })?;
@@ -99,13 +95,19 @@ fn tell(kept: Vec<oneshot::Sender<()>>) {
     });
 }
 
-struct Thread {
+struct Commit {
     inlet: Arc<Inlet>,
     chores: Sender<Chore>,
     synced_at: Instant,
     ticked_at: Instant,
-    /// Who waits for a sync.
-    flushes: Vec<Sender<()>>,
+    flushes: Vec<Flush>,
+}
+
+/// Somebody who waits for a sync.
+struct Flush {
+    done: Sender<()>,
+    /// Of this number, once all that was appended before is written.
+    sync: Option<u64>,
 }
 
 /// What comes of a turn at the log.
@@ -116,7 +118,7 @@ struct Turn {
     is_last: bool,
 }
 
-impl Thread {
+impl Commit {
     fn run(&mut self, commands: &Receiver<Command>) {
         let inlet = Arc::clone(&self.inlet);
         loop {
@@ -137,10 +139,27 @@ impl Thread {
                 break;
             }
         }
-        let (lost, kept) = inlet.at_log(|log| {
+    }
+
+    /// Ends the log in order. Whoever takes the folder next finds nobody at work in it.
+    fn finish(self, commands: Receiver<Command>, disk_thread: JoinHandle<()>) {
+        let Self { inlet, chores, .. } = self;
+        drop(chores);
+        // A panic in there is in the log already.
+        let _ = disk_thread.join();
+        let end = inlet.at_log(|log| {
+            for command in commands.try_iter() {
+                match command {
+                    Command::Append(write) => log.push(write),
+                    Command::ChoreEnded(done) => log.chore_ended(Instant::now(), done),
+                    Command::Flush(_) | Command::Finish => {}
+                }
+            }
             let lost = log.finish(Instant::now());
             (0, (lost, log.take_kept()))
         });
+        drop(commands);
+        let (lost, kept) = end;
         tell(kept);
         if lost > 0 {
             tracing::error!(
@@ -180,7 +199,7 @@ impl Thread {
         match command {
             Command::Append(write) => log.push(write),
             Command::ChoreEnded(done) => log.chore_ended(Instant::now(), done),
-            Command::Flush(done) => self.flushes.push(done),
+            Command::Flush(done) => self.flushes.push(Flush { done, sync: None }),
             Command::Finish => return true,
         }
         false
@@ -189,15 +208,15 @@ impl Thread {
     /// Has what was written synced, but only one sync at a time: a disk that is
     /// slower than the interval is not helped by a second one.
     fn sync_if_due(&mut self, log: &mut Log, now: Instant) {
-        if !self.flushes.is_empty() {
-            log.request_sync();
-            log.do_chores(now);
-            // One in the background holds what was written before it began.
-            if log.is_idle() && !log.is_syncing() {
-                for done in mem::take(&mut self.flushes) {
-                    let _ = done.send(());
-                }
+        if log.is_idle() {
+            for flush in &mut self.flushes {
+                flush.sync.get_or_insert_with(|| log.request_sync());
             }
+        }
+        let ended = |flush: &mut Flush| flush.sync.is_some_and(|sync| log.has_synced(sync));
+        for flush in self.flushes.extract_if(.., ended) {
+            // Dropped, it says no.
+            let _ = (!log.is_doubtful()).then(|| flush.done.send(()));
         }
         if log.is_syncing() || now.duration_since(self.synced_at) < SYNC_INTERVAL {
             return;

@@ -84,6 +84,15 @@ impl Place {
     }
 }
 
+/// A segment that nobody needs any more.
+#[derive(Clone, Copy)]
+enum Leaving {
+    /// It is removed when this sync has ended.
+    AfterSync(SegmentId, u64),
+    /// It is being removed.
+    Now { bytes: u64 },
+}
+
 /// The segment that is written to.
 struct Active {
     id: SegmentId,
@@ -106,10 +115,16 @@ pub(super) struct Log {
     queue: VecDeque<Write>,
     /// Segments with writes that no sync has followed.
     unsynced: BTreeMap<SegmentId, Arc<dyn LogFile>>,
-    /// Syncs that have begun and not ended.
-    syncing: usize,
+    /// How many syncs were requested. They end in this order.
+    syncs_begun: u64,
+    syncs_ended: u64,
     /// What is to be done at the disk while others go on at the log.
     chores: Vec<Chore>,
+    /// The segment that is being removed.
+    leaving: Option<Leaving>,
+    /// When a segment that could not be removed is to be tried again. Nothing new is accepted
+    /// meanwhile, but what was accepted is written.
+    remove_again_at: Option<Instant>,
     /// Who is to be told that his frame is kept.
     kept: Vec<oneshot::Sender<()>>,
     /// What went wrong with a write outside of a batch, for the next one to deal with.
@@ -144,8 +159,11 @@ impl Log {
             open: HashMap::new(),
             queue: VecDeque::new(),
             unsynced: BTreeMap::new(),
-            syncing: 0,
+            syncs_begun: 0,
+            syncs_ended: 0,
             chores: Vec::new(),
+            leaving: None,
+            remove_again_at: None,
             kept: Vec::new(),
             failed_write: None,
             busy_until: None,
@@ -188,7 +206,7 @@ impl Log {
     /// allows, which shows in slow writes; and when a disk fails.
     pub(super) fn try_append(&mut self, write: Write, began: Instant) -> Result<(), Write> {
         let is_held_up = write.sync
-            || self.syncing > 0
+            || self.is_syncing()
             || self.failed_write.is_some()
             || self.retry_at.is_some()
             || self.busy_until.is_some_and(|until| began < until)
@@ -229,6 +247,13 @@ impl Log {
     /// Whether everything was written.
     pub(super) fn is_idle(&self) -> bool {
         self.queue.is_empty()
+    }
+
+    /// Whether a sync has failed, and what it was to keep is not in Postgres yet.
+    pub(super) fn is_doubtful(&self) -> bool {
+        let state = self.shelf.lock();
+        let mut segments = state.segments.values();
+        segments.any(|segment| segment.is_doubtful && !segment.is_delivered())
     }
 
     /// Writes what waits, as far as the disk allows; [`Log::take_kept`] says who is to be
@@ -370,20 +395,25 @@ impl Log {
         mem::take(&mut self.kept)
     }
 
-    /// Has what was written synced.
-    pub(super) fn request_sync(&mut self) {
-        let unsynced = mem::take(&mut self.unsynced);
-        self.syncing += unsynced.len();
-        self.chores.extend(
-            unsynced
-                .into_iter()
-                .map(|(segment, file)| Chore::Sync { segment, file }),
-        );
+    /// Has what was written synced; with the number that is given, [`Log::has_synced`] says
+    /// whether that has ended.
+    pub(super) fn request_sync(&mut self) -> u64 {
+        if !self.unsynced.is_empty() {
+            let unsynced = mem::take(&mut self.unsynced);
+            self.syncs_begun += 1;
+            self.chores
+                .push(Chore::Sync(unsynced.into_iter().collect()));
+        }
+        self.syncs_begun
+    }
+
+    pub(super) fn has_synced(&self, sync: u64) -> bool {
+        self.syncs_ended >= sync
     }
 
     /// Whether a sync was requested and has not ended.
     pub(super) fn is_syncing(&self) -> bool {
-        self.syncing > 0
+        !self.has_synced(self.syncs_begun)
     }
 
     /// What is to be done at the disk now; [`Log::chore_ended`] wants to know how it went.
@@ -392,32 +422,36 @@ impl Log {
     }
 
     /// Does what is to be done at the disk, on this thread.
-    pub(super) fn do_chores(&mut self, now: Instant) {
-        for chore in self.take_chores() {
-            let done = chore.run(&*self.files, &self.folder);
-            self.chore_ended(now, done);
+    fn do_chores(&mut self, now: Instant) {
+        while !self.chores.is_empty() {
+            for chore in self.take_chores() {
+                let done = chore.run(&*self.files, &self.folder);
+                self.chore_ended(now, done);
+            }
         }
     }
 
     /// Notes how a chore went.
     pub(super) fn chore_ended(&mut self, now: Instant, done: Done) {
         match done {
-            Done::Synced { segment, result } => {
-                self.syncing = self.syncing.saturating_sub(1);
-                self.synced(now, segment, result);
-            }
-            Done::Removed { failed } => {
-                for (id, segment, error) in failed {
-                    self.fail(
-                        now,
-                        "a spent segment of the journal cannot be removed",
-                        &error,
-                    );
-                    self.shelf.lock().segments.insert(id, segment);
+            Done::Synced(results) => {
+                self.syncs_ended += 1;
+                for (segment, result) in results {
+                    self.synced(now, segment, result);
                 }
             }
-            Done::Cut => {}
+            Done::Removed => {
+                self.leaving = None;
+                self.remove_again_at = None;
+            }
+            Done::Left(id, segment, error) => {
+                self.leaving = None;
+                self.remove_again_at = Some(now + RETRY);
+                self.shelf.lock().segments.insert(id, segment);
+                self.tell_failure("a spent segment of the journal cannot be removed", &error);
+            }
         }
+        self.remove_spent(now);
     }
 
     /// Notes how a sync went.
@@ -442,6 +476,10 @@ impl Log {
 
     fn fail(&mut self, now: Instant, what: &'static str, error: &io::Error) {
         self.retry_at = Some(now + RETRY);
+        self.tell_failure(what, error);
+    }
+
+    fn tell_failure(&mut self, what: &'static str, error: &io::Error) {
         self.room.lock().is_impaired = true;
         self.shelf.metrics.journal_failures.inc();
         if let Some(since) = self.failures.admit() {
@@ -454,10 +492,10 @@ impl Log {
         let Some(active) = self.active.take() else {
             return;
         };
-        self.chores.push(Chore::Cut {
-            file: active.file,
-            length: active.position,
-        });
+        // Gives back what was allocated and not used, and takes away what a
+        // failed write may have left. If it fails, the sequence shows at the next
+        // start that nothing is missing.
+        let _ = active.file.cut(active.position);
         let mut state = self.shelf.lock();
         let Some(segment) = state.segments.get_mut(&active.id) else {
             return;
@@ -542,7 +580,7 @@ impl Log {
     pub(super) fn tick(&mut self, now: Instant) {
         self.leave_small_remains(now);
         self.carry_open_intents(now);
-        self.remove_spent();
+        self.remove_spent(now);
         if self.retry_at.is_some_and(|at| now >= at) {
             self.ensure_active(now);
         }
@@ -614,32 +652,49 @@ impl Log {
         }
     }
 
-    fn remove_spent(&mut self) {
-        let mut state = self.shelf.lock();
-        let spent: Vec<SegmentId> = state
-            .segments
-            .iter()
-            .filter(|(_, segment)| segment.is_spent())
-            .map(|(id, _)| *id)
-            .collect();
-        let spent: Vec<(SegmentId, Segment)> = spent
-            .into_iter()
-            .filter_map(|id| Some((id, state.segments.remove(&id)?)))
-            .collect();
-        drop(state);
-        if spent.is_empty() {
+    /// Has a segment removed that nobody needs any more; the next one follows when it is
+    /// gone, so that a sync waits for one removal at most.
+    ///
+    /// What answers its intents may stand in another one, and must survive a power cut
+    /// before. Where a sync has failed, it must be in Postgres.
+    fn remove_spent(&mut self, now: Instant) {
+        if self.remove_again_at.is_some_and(|at| now < at) {
             return;
         }
-        for (id, _) in &spent {
-            self.unsynced.remove(id);
+        if self.leaving.is_none() {
+            let state = self.shelf.lock();
+            let mut segments = state.segments.iter();
+            let spent = segments.find(|(_, segment)| segment.is_spent());
+            let Some(id) = spent.map(|(id, _)| *id) else {
+                return;
+            };
+            drop(state);
+            self.unsynced.remove(&id);
+            let sync = self.request_sync();
+            self.leaving = Some(Leaving::AfterSync(id, sync));
         }
-        self.chores.push(Chore::Remove(spent));
+        let Some(Leaving::AfterSync(id, sync)) = self.leaving else {
+            return;
+        };
+        if !self.has_synced(sync) || self.is_doubtful() {
+            return;
+        }
+        let segment = self.shelf.lock().segments.remove(&id);
+        self.leaving = segment.map(|segment| {
+            let bytes = segment.end;
+            self.chores.push(Chore::Remove(id, segment));
+            Leaving::Now { bytes }
+        });
     }
 
     /// Finds out how much room there is.
     fn measure(&mut self) {
         let state = self.shelf.lock();
-        let used = state.segments.values().map(|segment| segment.end).sum();
+        let kept: u64 = state.segments.values().map(|segment| segment.end).sum();
+        let used = match self.leaving {
+            Some(Leaving::Now { bytes }) => kept + bytes,
+            Some(Leaving::AfterSync(..)) | None => kept,
+        };
         let is_doubtful = state.segments.values().any(|segment| segment.is_doubtful);
         drop(state);
         let allocated = self
@@ -656,7 +711,10 @@ impl Log {
         let mut accounts = self.room.lock();
         accounts.used = used;
         accounts.limit = self.limits.quota_bytes.min(used.saturating_add(on_disk));
-        accounts.is_impaired = self.retry_at.is_some() || self.active.is_none() || is_doubtful;
+        accounts.is_impaired = self.retry_at.is_some()
+            || self.remove_again_at.is_some()
+            || self.active.is_none()
+            || is_doubtful;
         let accounts = *accounts;
         if accounts.is_alarming()
             && !accounts.is_impaired
@@ -682,7 +740,7 @@ impl Log {
         self.request_sync();
         self.do_chores(now);
         self.seal(now);
-        self.remove_spent();
+        self.remove_spent(now);
         self.do_chores(now);
         self.measure();
         self.queue.len()

@@ -78,7 +78,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use commit::Place;
+use commit::Site;
 #[cfg(not(feature = "fault-injection"))]
 use files::Disk;
 use files::FileSystem;
@@ -325,13 +325,13 @@ impl Journal {
             Arc::clone(&room),
             recovery.next_sequence,
         );
-        let place = Place {
+        let site = Site {
             files,
             folder: folder.to_owned(),
             lock,
         };
         let (inlet, thread) =
-            commit::start(log, Arc::clone(&shelf), place).map_err(OpenError::Threads)?;
+            commit::start(log, Arc::clone(&shelf), site).map_err(OpenError::Threads)?;
         let found = Found {
             records: recovery.records,
             unknown: recovery.unknown,
@@ -541,7 +541,8 @@ impl Permit {
 #[error("the audit journal does not confirm that the record is kept")]
 pub(crate) struct Unconfirmed;
 
-/// How often who waits for a frame looks himself, should nobody wake him.
+/// After how long who waits for a frame looks himself, should his worker's queue be late;
+/// then after twice as long, and so on.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// The acknowledgement of a frame. Dropping it is no harm: the frame is kept as
@@ -614,11 +615,19 @@ impl Kept {
                 Pin::new(&mut kept).poll(&mut Context::from_waker(&waker))
             }
         };
+        let mut patience = if queue.is_some() {
+            LOOK_AGAIN
+        } else {
+            PATIENCE
+        };
         loop {
-            match tokio::time::timeout(LOOK_AGAIN, poll_fn(&mut poll)).await {
+            match tokio::time::timeout(patience, poll_fn(&mut poll)).await {
                 Ok(kept) => return kept.map_err(|_| Unconfirmed),
                 Err(_) if Instant::now() >= deadline => return Err(Unconfirmed),
-                Err(_) => {}
+                Err(_) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    patience = (patience * 2).min(left);
+                }
             }
         }
     }

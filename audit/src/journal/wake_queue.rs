@@ -8,9 +8,9 @@
 //! So every worker has a queue of tasks that are to be woken, and a task of its own that
 //! wakes them. Only that one is woken from elsewhere, once for all that wait by then.
 //!
-//! Threads that Actix does not run have no queue, and their tasks are woken as usual. A
-//! queue whose worker is busy with something else for long is no harm either: who waits
-//! looks himself, every [`LOOK_AGAIN`](super::LOOK_AGAIN).
+//! Threads that Actix does not run have no queue, and their tasks are woken as usual. So are
+//! those that find it full. A queue whose worker does not come to empty it is no harm either:
+//! who waits looks himself after [`LOOK_AGAIN`](super::LOOK_AGAIN).
 
 use std::cell::RefCell;
 use std::mem;
@@ -19,6 +19,9 @@ use std::task::{Wake, Waker};
 
 use actix_rt::Arbiter;
 use tokio::sync::Notify;
+
+/// More are not woken by way of one queue at a time.
+const TASKS: usize = 65_536;
 
 #[derive(Default)]
 pub(super) struct WakeQueue {
@@ -76,7 +79,7 @@ impl WakeQueue {
 
     fn push(self: &Arc<Self>, task: Waker) {
         let mut state = self.lock();
-        if state.is_closed {
+        if state.is_closed || state.tasks.len() >= TASKS {
             drop(state);
             task.wake();
             return;
