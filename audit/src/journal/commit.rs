@@ -95,6 +95,7 @@ fn tell(kept: Vec<oneshot::Sender<()>>) {
     });
 }
 
+/// What the commit thread works with.
 struct Commit {
     inlet: Arc<Inlet>,
     chores: Sender<Chore>,
@@ -147,7 +148,7 @@ impl Commit {
         drop(chores);
         // A panic in there is in the log already.
         let _ = disk_thread.join();
-        let end = inlet.at_log(|log| {
+        let (lost, kept) = inlet.at_log(|log| {
             for command in commands.try_iter() {
                 match command {
                     Command::Append(write) => log.push(write),
@@ -158,8 +159,8 @@ impl Commit {
             let lost = log.finish(Instant::now());
             (0, (lost, log.take_kept()))
         });
+        // Whoever comes from now on learns that the journal has ended.
         drop(commands);
-        let (lost, kept) = end;
         tell(kept);
         if lost > 0 {
             tracing::error!(
