@@ -5,6 +5,7 @@
 //! PostgreSQL's and the load's.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command};
 use std::thread;
@@ -168,7 +169,7 @@ fn record(samples: &Path, time: Duration) -> Result {
         .arg(samples)
         .args(["--", "sleep", &time.as_secs_f64().to_string()])
         .output()
-        .map_err(|error| format!("perf cannot be started: {error}"))?;
+        .map_err(|error| no_perf(&error))?;
     if output.status.success() {
         return Ok(());
     }
@@ -177,6 +178,10 @@ fn record(samples: &Path, time: Duration) -> Result {
         String::from_utf8_lossy(&output.stderr)
     )
     .into())
+}
+
+fn no_perf(error: &io::Error) -> String {
+    format!("perf cannot be started: {error}; on Debian it is in the package `linux-perf`")
 }
 
 /// A table of samples, without perf's own headings.
@@ -222,7 +227,7 @@ fn journal(bench: &Bench, time: Duration) -> Result<String> {
                 .args(["trace", "--summary", "--tid", &commit_thread()?])
                 .args(["--", "sleep", &time.as_secs_f64().to_string()])
                 .output()
-                .map_err(|error| format!("perf cannot be started: {error}"))
+                .map_err(|error| no_perf(&error))
         });
         keep_busy(&journal, &record, time + WARM_UP)?;
         Ok::<_, Error>(tracing.join().map_err(|_| "tracing has panicked")??)

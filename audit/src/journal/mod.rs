@@ -38,6 +38,8 @@
 //!   fails, new attempts are refused, and the frames of those under way wait in
 //!   memory for a disk that works. A failed sync is never repeated on its file.
 //! - **Removing needs no space.** A full disk drains by itself.
+//! - **An intent goes only when its answer is safe.** A segment is removed after a sync of
+//!   all that was written until then, or when what that sync failed to keep is in Postgres.
 //! - **A long-running handler pins no segment.** Once the rest of a segment is
 //!   delivered, its open intents are written again at the end of the log.
 //! - **One process for one folder**, by a lock on the folder.

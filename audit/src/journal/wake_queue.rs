@@ -56,9 +56,8 @@ impl WakeQueue {
     pub(super) fn of_this_worker() -> Option<Arc<Self>> {
         let worker = Arbiter::try_current()?;
         QUEUE.with_borrow_mut(|known| {
-            let open = known.take_if(|queue| queue.lock().is_closed);
-            drop(open);
-            if known.is_none() {
+            if known.as_ref().is_none_or(|queue| queue.lock().is_closed) {
+                *known = None;
                 let queue = Arc::<Self>::default();
                 let consumer = Consumer(Arc::clone(&queue));
                 if worker.spawn(consumer.run()) {
@@ -139,6 +138,7 @@ impl Wake for Entry {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::thread;
+    use std::time::Duration;
 
     use actix_web::rt::System;
     use tokio::sync::oneshot;
@@ -191,9 +191,14 @@ mod tests {
                 })
                 .join()
                 .unwrap();
-                while count.0.load(Ordering::Relaxed) < expected {
-                    tokio::task::yield_now().await;
-                }
+                let woken = async {
+                    while count.0.load(Ordering::Relaxed) < expected {
+                        tokio::task::yield_now().await;
+                    }
+                };
+                tokio::time::timeout(Duration::from_secs(60), woken)
+                    .await
+                    .unwrap();
             }
         });
     }
