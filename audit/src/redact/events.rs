@@ -64,6 +64,11 @@ impl<'t> Events<'t> {
         self.open.depth
     }
 
+    /// Whether the innermost level is an array within an array.
+    pub(super) fn is_in_list_in_list(&self) -> bool {
+        self.open.depth >= 2 && self.open.inner & 0b11 == 0
+    }
+
     /// How much of the text has been read. Behind a name that includes its colon.
     pub(super) fn at(&self) -> usize {
         self.at

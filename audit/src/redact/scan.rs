@@ -56,7 +56,7 @@ pub(super) fn redact(
     shapes: &[&'static Shape],
 ) -> Result<Redacted, InvalidJson> {
     let report = Report::new(root, &redactor.limits);
-    let mut scan = Scan::new(redactor, text, shapes, LAYERS, report)?;
+    let mut scan = Scan::new(redactor, text, shapes, LAYERS, report);
     scan.run()?;
     Ok(scan.report.finish(scan.output.finish()))
 }
@@ -73,7 +73,7 @@ pub(super) fn redact_inner(
         return Ok(Some((REDACTED.to_owned(), Rule::Unread)));
     };
     let report = Report::new("", &Limits::NONE);
-    let mut scan = Scan::new(redactor, text, &[], layers, report)?;
+    let mut scan = Scan::new(redactor, text, &[], layers, report);
     scan.run()?;
     let inner = scan.report.finish(scan.output.finish());
     let rule = inner.redacted.first().map(|hidden| hidden.rule);
@@ -88,7 +88,7 @@ pub(super) fn track(
     shapes: &[&'static Shape],
 ) -> Result<Tracked, InvalidJson> {
     let report = Report::tracking(&redactor.limits);
-    let mut scan = Scan::new(redactor, text, shapes, LAYERS, report)?;
+    let mut scan = Scan::new(redactor, text, shapes, LAYERS, report);
     scan.marks.list = Some(Vec::new());
     scan.run()?;
     Ok(Tracked {
@@ -162,7 +162,7 @@ impl Marks {
 struct Scan<'t> {
     redactor: &'t Redactor,
     events: Events<'t>,
-    siblings: siblings::Secrets,
+    siblings: siblings::Secrets<'t>,
     /// Nothing if names and contents alone decide.
     follow: Option<Follow>,
     output: Output,
@@ -185,11 +185,11 @@ impl<'t> Scan<'t> {
         shapes: &[&'static Shape],
         layers: u8,
         report: Report<'t>,
-    ) -> Result<Self, InvalidJson> {
-        Ok(Self {
+    ) -> Self {
+        Self {
             redactor,
             events: Events::new(text),
-            siblings: siblings::Secrets::find(redactor, text, layers)?,
+            siblings: siblings::Secrets::new(redactor, text, layers),
             follow: shapes
                 .iter()
                 .any(|shape| !matches!(shape, Shape::Open))
@@ -202,17 +202,21 @@ impl<'t> Scan<'t> {
             too_deep: None,
             unescaped: String::new(),
             folded: Folded::default(),
-        })
+        }
     }
 
     fn run(&mut self) -> Result<(), InvalidJson> {
         loop {
             let at = self.events.at();
+            let is_in_list_in_list = self.events.is_in_list_in_list();
             match self.events.next()? {
                 None => return Ok(()),
                 Some(Event::Name(name)) => self.name(name)?,
                 Some(Event::Close(container)) => self.close(container),
-                Some(value) => self.value(value, at)?,
+                Some(value) => {
+                    let is_secret = is_in_list_in_list && self.siblings.hold(at)?;
+                    self.value(value, is_secret)?;
+                }
             }
         }
     }
@@ -225,7 +229,9 @@ impl<'t> Scan<'t> {
                 (Cow::Owned(self.unescaped.clone()), unescaped)
             }
         };
-        let by_name = if self.siblings.hold(self.events.at()) {
+        let is_secret =
+            siblings::may_hold_a_secret(&says) && self.siblings.hold(self.events.at())?;
+        let by_name = if is_secret {
             Some(Treatment::Secret)
         } else {
             self.redactor.names.treatment(&says, &mut self.folded)
@@ -300,12 +306,12 @@ impl<'t> Scan<'t> {
         Ok(())
     }
 
-    /// Writes a value whose first event was read from `at`.
-    fn value(&mut self, value: Event<'t>, at: usize) -> Result<(), InvalidJson> {
+    /// Writes a value, unless it is secret for what stands beside it.
+    fn value(&mut self, value: Event<'t>, is_secret: bool) -> Result<(), InvalidJson> {
         let treatment = self.treatment(value);
         self.begin_value();
         match (treatment, value) {
-            (_, value) if self.siblings.hold(at) => {
+            (_, value) if is_secret => {
                 self.treated(value, Treatment::Secret, Rule::Name)?;
             }
             (Some(treatment), value) => {
@@ -405,7 +411,7 @@ impl<'t> Scan<'t> {
             self.report
                 .hidden(&self.place, Rule::Content(Content::CardNumber));
             self.output.string(REDACTED);
-        } else if literal.parse::<f64>().is_ok_and(f64::is_infinite) && literal.len() <= longest {
+        } else if is_beyond_floats(literal) && literal.len() <= longest {
             // Many readers hold numbers as floats and refuse a whole page of records
             // for one that is beyond them. As a string everybody can read it.
             self.report.cut(&self.place, literal);
@@ -481,6 +487,13 @@ impl<'t> Scan<'t> {
             *count += 1;
         }
     }
+}
+
+/// Whether a reader that holds numbers as floats would have to take this one for infinite.
+fn is_beyond_floats(literal: &str) -> bool {
+    const DIGITS: usize = f64::MAX_10_EXP as usize;
+    let may_be = literal.len() > DIGITS || literal.contains(['e', 'E']);
+    may_be && literal.parse::<f64>().is_ok_and(f64::is_infinite)
 }
 
 fn is_number(literal: &str) -> bool {

@@ -6,9 +6,10 @@
 //! patch (RFC 6902), `["Authorization", "x"]` in a list of headers. And some objects say
 //! by one member that others are secret: a key of RFC 7517 by its `kty`.
 //!
-//! Which of the two comes first is the sender's choice, so they are found ahead of the
-//! scan, in a pass of their own over the same events. Its state is three words per
-//! open level and one per value that may turn out to be secret.
+//! Which of the two comes first is the sender's choice, so they are found in a pass of
+//! their own over the same events, as soon as the scan comes to something that may be
+//! one: most texts have nothing of the kind, and are read once. The state of the pass is
+//! three words per open level and one per value that may turn out to be secret.
 
 use std::iter::Peekable;
 use std::vec;
@@ -67,36 +68,66 @@ pub(super) fn is_value(name: &str) -> bool {
     VALUES.iter().any(|one| name.eq_ignore_ascii_case(one))
 }
 
-/// Where the secrets of a text are that only their siblings give away.
-pub(super) struct Secrets {
-    places: Peekable<vec::IntoIter<usize>>,
+/// Whether what stands beside a member may say that its value is secret.
+pub(super) fn may_hold_a_secret(name: &str) -> bool {
+    is_value(name) || is_key_part(name)
 }
 
-impl Secrets {
-    pub(super) fn find(redactor: &Redactor, text: &str, layers: u8) -> Result<Self, InvalidJson> {
-        let mut search = Search {
+fn is_key_part(name: &str) -> bool {
+    KEY_PARTS.contains(&name)
+}
+
+/// Where the secrets of a text are that only their siblings give away.
+pub(super) struct Secrets<'t> {
+    redactor: &'t Redactor,
+    text: &'t str,
+    layers: u8,
+    /// Not looked for yet, as long as it is nothing.
+    places: Option<Peekable<vec::IntoIter<usize>>>,
+}
+
+impl<'t> Secrets<'t> {
+    /// Nothing is looked for before somebody asks. `layers` of encodings may be taken off
+    /// a string.
+    pub(super) fn new(redactor: &'t Redactor, text: &'t str, layers: u8) -> Self {
+        Self {
             redactor,
+            text,
             layers,
-            events: Events::new(text),
-            levels: Vec::new(),
-            candidates: Vec::new(),
-            found: Vec::new(),
-            unescaped: String::new(),
-            folded: Folded::default(),
-        };
-        search.run()?;
-        search.found.sort_unstable();
-        Ok(Self {
-            places: search.found.into_iter().peekable(),
-        })
+            places: None,
+        }
     }
 
     /// Whether the value is one whose first event is read from here. Places must be
-    /// asked for in their order.
-    pub(super) fn hold(&mut self, at: usize) -> bool {
-        while self.places.next_if(|place| *place < at).is_some() {}
-        self.places.peek() == Some(&at)
+    /// asked for in their order; it is enough to ask for the values of members that
+    /// [may hold a secret](may_hold_a_secret), and for the items of lists in lists.
+    pub(super) fn hold(&mut self, at: usize) -> Result<bool, InvalidJson> {
+        let places = match &mut self.places {
+            Some(places) => places,
+            nothing => {
+                let found = find(self.redactor, self.text, self.layers)?;
+                nothing.insert(found.into_iter().peekable())
+            }
+        };
+        while places.next_if(|place| *place < at).is_some() {}
+        Ok(places.peek() == Some(&at))
     }
+}
+
+fn find(redactor: &Redactor, text: &str, layers: u8) -> Result<Vec<usize>, InvalidJson> {
+    let mut search = Search {
+        redactor,
+        layers,
+        events: Events::new(text),
+        levels: Vec::new(),
+        candidates: Vec::new(),
+        found: Vec::new(),
+        unescaped: String::new(),
+        folded: Folded::default(),
+    };
+    search.run()?;
+    search.found.sort_unstable();
+    Ok(search.found)
 }
 
 /// A value that is secret if something beside it says so.
@@ -164,7 +195,7 @@ impl<'t> Search<'t> {
         let is_naming = is_naming(name);
         let is_value = is_value(name);
         let is_key_type = name == "kty";
-        let is_key_part = KEY_PARTS.contains(&name);
+        let is_key_part = is_key_part(name);
         if is_key_type {
             self.say(Whole::Key);
         }

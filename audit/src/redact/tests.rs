@@ -274,6 +274,22 @@ fn apply(differences: &Differences, before: &str) -> serde_json::Value {
     value
 }
 
+/// An object or a list in which one part says of another that it is secret.
+fn pair() -> impl Strategy<Value = String> {
+    prop::sample::select(vec![
+        r#"{"name":"password","value":"$"}"#,
+        r#"{"value":"$","name":"password"}"#,
+        r#"{"New_Value":["$"],"a":[1,{}],"b":"c","field":"pin"}"#,
+        r#"{"v\u0061lue":{"a":"$"},"KEY":"token"}"#,
+        r#"{"to":{"v":"$","k":"a"},"path":"/a/api_key"}"#,
+        r#"["a",["password","$"]]"#,
+        r#"[["a","b"],["token",{"a":"$"}],["c","d"]]"#,
+        r#"{"kty":"RSA","d":"$"}"#,
+        r#"{"k":"$","a":{"kty":"none"},"kty":"oct"}"#,
+    ])
+    .prop_map(|text| text.replace('$', CANARY))
+}
+
 /// A text with a secret that is known by its look, and the part of it that must not be
 /// seen.
 fn secret_content() -> impl Strategy<Value = (String, &'static str)> {
@@ -296,7 +312,6 @@ fn secret_content() -> impl Strategy<Value = (String, &'static str)> {
     .prop_map(|(text, canary)| (text.to_owned(), canary))
 }
 
-/// One of the encodings that are taken off, around the whole of a text.
 /// A text of pieces of which one, when it is hidden, changes what the next one is.
 fn marked_text() -> impl Strategy<Value = String> {
     const PIECES: &str = "password|token=|pin:|deploykey|Cookie: |x|a:b|1234|name=|value=|--user |--password |
@@ -306,6 +321,7 @@ fn marked_text() -> impl Strategy<Value = String> {
     prop::collection::vec(prop::sample::select(pieces), 0..16).prop_map(|pieces| pieces.concat())
 }
 
+/// One of the encodings that are taken off, around the whole of a text.
 fn wrap(text: &str, wrapping: prop::sample::Index) -> String {
     use base64::Engine as _;
     use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -349,6 +365,22 @@ proptest! {
         let found = Redactor::new(NameRules::default(), limits).json("/request", json.write(" ")).unwrap();
         prop_assert!(!found.text.contains(CANARY) && !found.text.contains("428190427"), "{}", found.text);
         prop_assert!(found.text.contains(REDACTED) || !found.truncated.is_empty());
+    }
+
+    #[test]
+    fn a_secret_that_only_its_siblings_give_away_never_comes_out(
+        mut json in json(4),
+        path in prop::collection::vec(any::<usize>(), 0..5),
+        pair in pair(),
+        lists in 0..140_usize,
+        depth in prop_oneof![0..6_usize, Just(1000)],
+    ) {
+        let pair = format!("{}{pair}{}", "[".repeat(lists), "]".repeat(lists));
+        json.plant(&path, ("\"a\"".to_owned(), Json::Literal(pair)));
+        let limits = Limits { depth, ..Limits::default() };
+        let found = Redactor::new(NameRules::default(), limits).json("/request", json.write(" ")).unwrap();
+        prop_assert!(!found.text.contains(CANARY), "{}", found.text);
+        prop_assert!(!found.redacted.is_empty() || !found.truncated.is_empty());
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub(super) fn find(redactor: &Redactor, string: &str, layers: u8) -> Vec<Secret>
 }
 
 /// Whether it is of either alphabet of base64.
-pub(super) fn is_base64(byte: u8) -> bool {
+pub(super) const fn is_base64(byte: u8) -> bool {
     is_url_safe(byte) || byte == b'+' || byte == b'/'
 }
 

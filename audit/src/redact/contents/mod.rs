@@ -219,21 +219,68 @@ struct Hints {
 }
 
 impl Hints {
-    fn of(string: &str) -> Self {
-        let mut hints = Self::default();
-        let mut word = 0;
-        for byte in string.bytes() {
-            hints.digits += usize::from(byte.is_ascii_digit());
-            hints.has_separator |= named::is_separator(byte);
-            hints.has_escapes |= matches!(byte, b'%' | b'\\' | b'&');
-            word = if encodings::is_base64(byte) {
-                word + 1
-            } else {
-                0
-            };
-            hints.longest_word = hints.longest_word.max(word);
+    const DIGIT: u8 = 1;
+    const SEPARATOR: u8 = 2;
+    const ESCAPE: u8 = 4;
+    const BASE64: u8 = 8;
+
+    /// What each byte is, so that one look tells all of it.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the compiler evaluates it, and refuses an index that is out of bounds"
+    )]
+    const KINDS: [u8; 256] = {
+        let mut kinds = [0; 256];
+        let mut byte = 0;
+        while byte <= u8::MAX as usize {
+            kinds[byte] = Self::kinds(byte as u8);
+            byte += 1;
         }
-        hints
+        kinds
+    };
+
+    const fn kinds(byte: u8) -> u8 {
+        let mut kinds = 0;
+        if byte.is_ascii_digit() {
+            kinds |= Self::DIGIT;
+        }
+        if named::is_separator(byte) {
+            kinds |= Self::SEPARATOR;
+        }
+        if matches!(byte, b'%' | b'\\' | b'&') {
+            kinds |= Self::ESCAPE;
+        }
+        if encodings::is_base64(byte) {
+            kinds |= Self::BASE64;
+        }
+        kinds
+    }
+
+    fn of(string: &str) -> Self {
+        let mut all = 0;
+        let mut digits = 0;
+        let mut word = 0;
+        let mut longest_word = 0;
+        for byte in string.bytes() {
+            let kinds = Self::KINDS
+                .get(usize::from(byte))
+                .copied()
+                .unwrap_or_default();
+            all |= kinds;
+            digits += usize::from(kinds & Self::DIGIT);
+            word = if kinds & Self::BASE64 == 0 {
+                0
+            } else {
+                word + 1
+            };
+            longest_word = longest_word.max(word);
+        }
+        Self {
+            digits,
+            has_separator: all & Self::SEPARATOR != 0,
+            has_escapes: all & Self::ESCAPE != 0,
+            longest_word,
+        }
     }
 
     fn has_encodings(&self) -> bool {
@@ -357,7 +404,7 @@ fn run(string: &str, from: usize, is_of_it: impl Fn(u8) -> bool) -> usize {
     from + length.unwrap_or(rest.len())
 }
 
-fn is_url_safe(byte: u8) -> bool {
+const fn is_url_safe(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'
 }
 

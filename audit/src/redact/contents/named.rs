@@ -32,7 +32,7 @@ const TAG_BYTES: usize = 256;
 const PAIR_BYTES: usize = 128;
 
 /// Whether it may stand between a name and its value.
-pub(super) fn is_separator(byte: u8) -> bool {
+pub(super) const fn is_separator(byte: u8) -> bool {
     matches!(byte, b'=' | b':' | b'>')
 }
 
