@@ -155,7 +155,7 @@ fn compare(cli: &Cli, binaries: Binaries) -> Result {
     conditions.push((
         "load average",
         format!(
-            "{load_before} at the begin, {} in the end",
+            "{load_before} at the beginning, {} at the end",
             conditions::load_average()
         ),
     ));

@@ -64,7 +64,8 @@ impl<'t> Events<'t> {
         self.open.depth
     }
 
-    /// Whether the innermost level is an array within an array.
+    /// Whether the innermost level is an array within an array. More than 64 levels deep it
+    /// may say so of one within an object, never the other way round.
     pub(super) fn is_in_list_in_list(&self) -> bool {
         self.open.depth >= 2 && self.open.inner & 0b11 == 0
     }

@@ -1,4 +1,4 @@
-//! Redacts JSON text into JSON text, in one pass.
+//! Redacts JSON text into JSON text, in one pass beside that of [`siblings`].
 //!
 //! # Text to text
 //!

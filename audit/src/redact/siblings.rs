@@ -9,7 +9,7 @@
 //! Which of the two comes first is the sender's choice, so they are found in a pass of
 //! their own over the same events, as soon as the scan comes to something that may be
 //! one: most texts have nothing of the kind, and are read once. The state of the pass is
-//! three words per open level and one per value that may turn out to be secret.
+//! a few words per open level, and per value that may turn out to be secret.
 
 use std::iter::Peekable;
 use std::vec;

@@ -207,7 +207,6 @@ impl ContentRules {
 
 /// What a string has of what rules look for, found in one pass: most strings have
 /// nothing, and then most rules need not look.
-#[derive(Default)]
 struct Hints {
     digits: usize,
     /// One of the characters between a name and its value.
