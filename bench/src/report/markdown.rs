@@ -10,8 +10,8 @@ const INTRODUCTION: &str = "# Benchmarks
 Written by `cargo xtask bench`. All sides of a comparison take turns within one run (A B C A B C …); figures
 are medians over the rounds, *spread* is the distance between the quarters, and ratios and what is promised
 of differences are taken round by round against the first row. (Where a target is missed, a table of the CPU
-subtracts medians instead, and may differ a little.) Load, service and PostgreSQL are processes of their own and share the machine's
-cores, so what any of them uses is missing to the others.
+subtracts medians instead, and may differ a little.) Load, service and PostgreSQL are processes of their own
+and share the machine's cores, so what any of them uses is missing to the others.
 
 What makes it fair: all sides do the same work with the same handler, the same load, the same PostgreSQL with
 `fsync` on, and tables and a journal of their own that begin empty. The time of a turn begins when all of the
