@@ -129,7 +129,7 @@ impl Metrics {
         );
         registry.register(
             "writer_records",
-            "Records delivered to Postgres",
+            "Records delivered to Postgres, each found present there",
             self.writer_records.clone(),
         );
         registry.register(

@@ -103,14 +103,15 @@ fn waiting(connection: &mut PgConnection) -> QueryResult<Vec<DeadLetter>> {
     .load(connection)
 }
 
-/// Sets a record aside. Doing so twice is no harm.
+/// Sets a record aside. Doing so twice is no harm. Success means that it is present, on a
+/// synchronous standby as well.
 pub(super) fn set_aside(
     connection: &mut PgConnection,
     id: Uuid,
     record: &[u8],
     rejection: &Rejection,
 ) -> Result<(), Rejection> {
-    diesel::sql_query(
+    let stored = diesel::sql_query(
         "INSERT INTO audit_dead_letters (id, record, sqlstate, message) VALUES ($1, $2, $3, $4) \
          ON CONFLICT DO NOTHING",
     )
@@ -119,5 +120,11 @@ pub(super) fn set_aside(
     .bind::<Nullable<Text>, _>(&rejection.sqlstate)
     .bind::<Text, _>(&rejection.message)
     .execute(connection)?;
+    if stored == 0 {
+        // It is present already, perhaps not yet on a synchronous standby. A commit waits
+        // for one only if its transaction has written WAL.
+        diesel::sql_query("SELECT pg_logical_emit_message(true, 'audit', '')")
+            .execute(connection)?;
+    }
     Ok(())
 }

@@ -1,10 +1,14 @@
 //! Storing records: by `COPY`, or by a function that can be asked twice.
 //!
-//! `COPY` is the fastest way into a table, and stores all or nothing: one record that is
-//! there already refuses the whole batch, and Diesel passes on no SQLSTATE that would
-//! tell this from a full disk. So what `COPY` refuses goes to a function,
-//! `audit_insert_records`, which passes over what is there and answers with the SQLSTATE
-//! of a failure.
+//! `COPY` is the fastest way into a table, and an error of it stores nothing: one record
+//! that is present already refuses the whole batch, and Diesel passes on no SQLSTATE that
+//! would distinguish this from a full disk. So a batch that `COPY` refuses goes to a
+//! function, `audit_insert_records`, which skips records that are present and returns the
+//! SQLSTATE of a failure.
+//!
+//! Success of a statement does not mean that the row is there: a BEFORE trigger can discard
+//! it. `COPY` reports how many rows it has stored, and a batch with fewer goes to the
+//! function as well, which fails if a record is still missing after it.
 //!
 //! A record in a handler's own transaction has a function of its own,
 //! `audit_insert_record`: a failure is to undo that transaction, so there is nothing to
@@ -17,6 +21,7 @@ use chrono::{DateTime, Utc};
 use diesel::pg::{CopyFormat, PgConnection};
 use diesel::prelude::*;
 use diesel::result::Error as DieselError;
+use diesel::sql_types::{Array, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use super::binary_copy::{HEADER, TRAILER};
@@ -29,8 +34,9 @@ use crate::record::{Actor, JsonText, Outcome, Record, RecordView, SCHEMA, digest
 /// the rest.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// Stores records, given by their canonical bytes, and says whether it did: if not, none
-/// of them is stored. Not for transactions of others, which a refusal would abort.
+/// Stores records, given by their canonical bytes, and returns whether every one of them is
+/// stored now. If not, some may be, if a trigger discards others. Not for transactions of
+/// others, which a refusal would abort.
 pub(super) fn copy(
     connection: &mut PgConnection,
     records: &[impl AsRef<[u8]>],
@@ -40,7 +46,7 @@ pub(super) fn copy(
         .with_format(CopyFormat::Binary)
         .execute(connection);
     match copied.map_err(Rejection::from) {
-        Ok(_) => Ok(true),
+        Ok(stored) => Ok(stored == records.len()),
         Err(rejection) if rejection.class == Class::Connection => Err(rejection),
         Err(_) => Ok(false),
     }
@@ -64,8 +70,9 @@ pub(crate) fn write(records: &[impl AsRef<[u8]>], sink: &mut dyn Write) -> Query
     sink.write_all(&chunk).map_err(unsent)
 }
 
-/// Stores records, given by their canonical bytes; those that are there already are
-/// passed over. Returns how many were not.
+/// Stores records, given by their canonical bytes; those that are present already are
+/// skipped. Returns how many were not. Once it has succeeded, every one of them is present,
+/// on a synchronous standby as well.
 pub(super) fn insert(
     connection: &mut PgConnection,
     records: &[impl AsRef<[u8]>],
@@ -104,6 +111,25 @@ pub(crate) fn insert_within(connection: &mut PgConnection, record: &[u8]) -> Que
             other => other,
         })?;
     Ok(stored == Some(1))
+}
+
+/// Returns the ids of those records, given by their keys, for which there is no row.
+pub(super) fn missing(
+    connection: &mut PgConnection,
+    keys: &[(DateTime<Utc>, Uuid)],
+) -> Result<Vec<Uuid>, Rejection> {
+    #[derive(QueryableByName)]
+    struct Missing {
+        #[diesel(sql_type = SqlUuid)]
+        id: Uuid,
+    }
+    let (occurred_at, ids): (Vec<_>, Vec<_>) = keys.iter().copied().unzip();
+    let missing: Vec<Missing> =
+        diesel::sql_query("SELECT id FROM audit_missing_records($1, $2) AS id")
+            .bind::<Array<Timestamptz>, _>(occurred_at)
+            .bind::<Array<SqlUuid>, _>(ids)
+            .load(connection)?;
+    Ok(missing.into_iter().map(|row| row.id).collect())
 }
 
 /// Whether a record of the same moment as this one could be stored: if so, it is

@@ -48,10 +48,14 @@ impl Class {
             "40001" | "40P01" | "55P03" => Self::Conflict,
             "57014" => Self::Timeout,
             "53300" | "57P01" | "57P02" | "57P03" => Self::Connection,
-            "23502" | "23514" => Self::Data,
             _ => match sqlstate.get(..2) {
                 Some("08") => Self::Connection,
-                Some("22") => Self::Data,
+                // The values, or what an operator's own index, constraint or trigger makes
+                // of them: 09 is a row that was discarded, 54 an index row too large, P0 a
+                // RAISE.
+                Some("09" | "21" | "22" | "23" | "27" | "38" | "39" | "44" | "54" | "P0") => {
+                    Self::Data
+                }
                 Some("53" | "58" | "XX") => Self::Resources,
                 _ => Self::Operator,
             },
@@ -144,9 +148,14 @@ mod tests {
             (Class::Resources, &["53100", "53200", "58030", "XX000"]),
             (
                 Class::Operator,
-                &["42P01", "42501", "28000", "3D000", "P0001"],
+                &["42P01", "42501", "42804", "28000", "3D000"],
             ),
-            (Class::Data, &["22P05", "22001", "23502", "23514"]),
+            (
+                Class::Data,
+                &[
+                    "09000", "22P05", "22001", "23502", "23505", "23514", "23P01", "54000", "P0001",
+                ],
+            ),
         ] {
             for state in states {
                 assert_eq!(Class::of(state), class, "{state}");

@@ -802,6 +802,70 @@ fn a_refused_batch_is_answered_with_its_sqlstate_and_nothing_of_it_is_stored() {
     store.insert(&[good]).unwrap();
 }
 
+/// A row-level trigger that an operator may have made.
+fn trigger(body: &str) -> String {
+    format!(
+        "CREATE FUNCTION theirs() RETURNS trigger LANGUAGE plpgsql AS \
+         'BEGIN {body} RETURN NEW; END'; \
+         CREATE TRIGGER theirs BEFORE INSERT ON audit_records FOR EACH ROW EXECUTE FUNCTION theirs()"
+    )
+}
+
+#[test]
+fn a_record_that_a_trigger_discards_is_not_taken_for_stored() {
+    let database = TestDatabase::migrated(None);
+    let discards = trigger("IF NEW.action = ''poison'' THEN RETURN NULL; END IF;");
+    database.connect().batch_execute(&discards).unwrap();
+    let store = store(&database);
+    let poison = Record {
+        action: "poison".to_owned(),
+        ..sample()
+    };
+    let mut records = samples(4);
+    records.push(poison.clone());
+    let batch = canonical(&records);
+    assert!(!store.copy(&batch).unwrap());
+    for batch in [&batch[..], &batch[4..]] {
+        let rejection = store.insert(batch).unwrap_err();
+        assert_eq!(rejection.class, Class::Data);
+        assert_eq!(rejection.sqlstate.as_deref(), Some("09000"));
+        assert!(rejection.message.contains("trigger"), "{rejection:?}");
+    }
+    store.insert(&batch[..4]).unwrap();
+    assert_eq!(stored(&database), 4);
+    let keys: Vec<_> = records.iter().map(|r| (r.occurred_at, r.id)).collect();
+    assert_eq!(store.missing(&keys).unwrap(), [poison.id]);
+    let within = insert_within(&mut database.connect(), &batch[4]);
+    assert!(within.unwrap_err().to_string().contains("trigger"));
+}
+
+#[test]
+fn a_unique_index_of_somebody_elses_is_named_by_what_it_refuses() {
+    let database = TestDatabase::migrated(None);
+    database
+        .connect()
+        .batch_execute(
+            "CREATE UNIQUE INDEX of_a_dba ON audit_records (occurred_at, action) WHERE action = 'twin'",
+        )
+        .unwrap();
+    let store = store(&database);
+    let occurred_at = Utc::now();
+    let twin = || Record {
+        occurred_at,
+        action: "twin".to_owned(),
+        ..sample()
+    };
+    let batch = canonical(&[twin(), twin(), sample()]);
+    assert!(!store.copy(&batch).unwrap());
+    let rejection = store.insert(&batch).unwrap_err();
+    assert_eq!(rejection.class, Class::Data);
+    assert_eq!(rejection.sqlstate.as_deref(), Some("23505"));
+    assert_eq!(stored(&database), 0);
+    store.insert(&batch[..1]).unwrap();
+    let within = insert_within(&mut database.connect(), &batch[1]);
+    assert!(within.unwrap_err().to_string().contains("unique"));
+}
+
 #[test]
 fn what_needs_an_operator_or_time_is_told_apart_from_what_the_values_cause() {
     for (statement, class, sqlstate) in [

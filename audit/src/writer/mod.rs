@@ -15,12 +15,15 @@
 //! | connection, read-only | connects again, waits a little longer each time, for ever |
 //! | conflict | tries again at once three times, then waits |
 //! | timeout | halves the batch, and the next ones, until they fit the time |
-//! | resources, operator | says so in the log, waits longer, for ever |
-//! | data | halves the batch until the record at fault stands alone |
+//! | resources | logs an error, waits longer, for ever |
+//! | data, operator | halves the batch until the record at fault stands alone |
 //!
 //! A record that fails alone is set aside as a dead letter, with its bytes, if
 //! Postgres takes another record of the same moment and then refuses this one
 //! again; otherwise the fault is not the record's, and it waits like the others.
+//!
+//! A record counts as delivered once it is present, not once a statement has succeeded: a
+//! trigger can discard rows without an error. See [`insert`](crate::postgres).
 //!
 //! A server that is alive and silent gets past every timeout of a client library.
 //! A watchdog gives such a writer up: its records go back to the journal and to

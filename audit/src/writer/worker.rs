@@ -145,8 +145,9 @@ impl Thread {
                     self.batch = (part.len() / 2).max(1);
                     halve(part, &mut parts);
                 }
-                (Class::Data, [_, _, ..]) => halve(part, &mut parts),
-                (Class::Data, [entry]) => {
+                // An operator's trigger can fail for one record with any SQLSTATE.
+                (Class::Data | Class::Operator, [_, _, ..]) => halve(part, &mut parts),
+                (Class::Data | Class::Operator, [entry]) => {
                     if let Err(rejection) = self.set_aside(entry, &rejection)? {
                         // Nothing can be stored, so the others need not be tried
                         // one by one.
@@ -208,6 +209,7 @@ impl Thread {
         // What was wrong with all of them may have been mended in between.
         let alone = std::slice::from_ref(entry);
         if self.worker.ask(|store| store.insert(alone))?.is_ok() {
+            self.worker.metrics.writer_records.inc();
             return Ok(Ok(()));
         }
         let answer = self.worker.ask(|store| store.set_aside(entry, refusal))?;

@@ -83,6 +83,10 @@ const NEEDED_BY_SOME: &[(&str, [bool; 3])] = &[
         "SELECT * FROM audit_insert_records(RECORD)",
         [true, false, true],
     ),
+    (
+        "SELECT audit_missing_records(ARRAY[now()], ARRAY[gen_random_uuid()])",
+        [true, false, true],
+    ),
     ("SELECT audit_keep_partitions_ahead()", [true, false, false]),
     (
         "INSERT INTO audit_dead_letters (id, record, message) VALUES (gen_random_uuid(), '', '')",
