@@ -89,7 +89,7 @@ impl Metrics {
         );
         registry.register(
             "journal_damage",
-            "Segments of the journal in which something could not be read",
+            "Damaged parts of the journal's files",
             self.journal_damage.clone(),
         );
         registry.register(

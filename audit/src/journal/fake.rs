@@ -31,13 +31,17 @@ pub(super) enum Fault {
     Short,
     /// It works, and takes its time.
     Slow,
+    /// Like `Error`, and so does every one that follows until the disk is disarmed.
+    Always,
 }
 
 impl Fault {
     fn error(self) -> io::Error {
         match self {
             Self::NoSpace => io::ErrorKind::StorageFull.into(),
-            Self::Error | Self::Short | Self::Slow => io::Error::from_raw_os_error(5),
+            Self::Error | Self::Short | Self::Slow | Self::Always => {
+                io::Error::from_raw_os_error(5)
+            }
         }
     }
 }
@@ -141,7 +145,11 @@ impl FakeDisk {
     }
 
     fn fail(&self, operation: Operation) -> Option<Fault> {
-        self.state.lock().unwrap().faults.remove(&operation)
+        let faults = &mut self.state.lock().unwrap().faults;
+        match faults.get(&operation) {
+            Some(Fault::Always) => Some(Fault::Always),
+            _ => faults.remove(&operation),
+        }
     }
 
     fn check(&self, operation: Operation) -> io::Result<()> {

@@ -26,7 +26,9 @@
 //!   can pass for a frame.
 //! - **Loss shows in the sequence.** Bytes at the end of a segment that are no
 //!   frame are a write that was never acknowledged, as long as the next segment
-//!   leaves no sequence out. Frames of such a write may stand there twice.
+//!   leaves no sequence out. Frames of such a write may stand there twice. At the end
+//!   of the last segment they are one only if they begin as a frame does and end
+//!   before it would; zeros and garbage are damage.
 
 use std::io;
 use std::ops::Range;
@@ -169,6 +171,17 @@ pub(super) fn is_of_other_version(bytes: &[u8]) -> bool {
     matches!(bytes, [a, b, c, version, ..] if [*a, *b, *c] == MAGIC && *version > VERSION)
 }
 
+/// Whether the last bytes of a segment, which begin with `head` and are `length` long, are
+/// the beginning of a frame that was written only in part: a torn write. Zeros or garbage
+/// in place of frames are not.
+pub(super) fn is_torn_write(head: &[u8], length: u64) -> bool {
+    let begins_as_frame = [MAGIC[0], MAGIC[1], MAGIC[2], VERSION]
+        .iter()
+        .zip(head)
+        .all(|(expected, byte)| expected == byte);
+    begins_as_frame && matches!(decode(head), Err(Flaw::Short(needed)) if needed as u64 > length)
+}
+
 /// What stands in a segment.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Item {
@@ -195,11 +208,6 @@ impl Scanner {
             buffer: Bytes::new(),
             end: part.end,
         }
-    }
-
-    /// The same part once more, from its beginning; for use before `next`.
-    pub(super) fn again(&self) -> Self {
-        Self::new(Arc::clone(&self.file), self.offset..self.end)
     }
 
     /// Where the next item begins.

@@ -3,7 +3,7 @@
 //! Every method runs to its end on the caller's thread, so a test can drive a log
 //! step by step over a file system that fails.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use std::{io, mem};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::chores::{Chore, Done};
+use super::chores::{Chore, Done, Search};
 use super::files::{FileSystem, LogFile};
 use super::frame::{HEADER_BYTES, Kind, SEQUENCE_MAX, encode};
 use super::room::{Reservation, Room};
@@ -27,6 +27,8 @@ const SMALL_SEGMENT_BYTES: u64 = 256 * 1024;
 const CARRY_AFTER: Duration = Duration::from_secs(5);
 /// How long to wait before a failed disk is tried again.
 const RETRY: Duration = Duration::from_millis(500);
+/// How long to wait before a failed search for damaged records is tried again.
+const SEARCH_RETRY: Duration = Duration::from_secs(10);
 /// A write that takes longer than this says that the disk is busy. It is more than a thread
 /// waits for its turn on a processor that has too much to do.
 pub(super) const SLOW_WRITE: Duration = Duration::from_millis(50);
@@ -133,6 +135,10 @@ pub(super) struct Log {
     busy_until: Option<Instant>,
     /// When a failed disk is to be tried again.
     retry_at: Option<Instant>,
+    /// When a failed search for damaged records is to be tried again.
+    search_again_at: Option<Instant>,
+    /// Attempts that were recorded from their intents because their records are damaged.
+    reported: HashSet<Uuid>,
     failures: LogGate,
     alarms: LogGate,
     buffer: Vec<u8>,
@@ -168,6 +174,8 @@ impl Log {
             failed_write: None,
             busy_until: None,
             retry_at: None,
+            search_again_at: None,
+            reported: HashSet::new(),
             failures: LogGate::default(),
             alarms: LogGate::every(ALARM_INTERVAL),
             buffer: Vec::new(),
@@ -450,6 +458,17 @@ impl Log {
                 self.shelf.lock().segments.insert(id, segment);
                 self.tell_failure("a spent segment of the journal cannot be removed", &error);
             }
+            Done::Found(suspects, Ok(hits)) => {
+                self.reported.extend(hits.iter().map(|(id, _)| *id));
+                self.shelf.deliver_intents(&suspects, hits);
+            }
+            Done::Found(suspects, Err(error)) => {
+                tracing::error!(%error, "a search for the intents of damaged records failed; trying again");
+                self.search_again_at = Some(now + SEARCH_RETRY);
+                let mut state = self.shelf.lock();
+                state.suspects.extend(suspects);
+                state.is_searching = false;
+            }
         }
         self.remove_spent(now);
     }
@@ -533,6 +552,12 @@ impl Log {
 
     fn open_segment(&mut self) -> io::Result<()> {
         let id = self.next_sequence;
+        // Frames beyond would not be read.
+        if id > SEQUENCE_MAX - self.limits.segment_bytes {
+            return Err(io::Error::other(
+                "the journal's sequence is used up: let it be delivered, and give it a new folder",
+            ));
+        }
         let path = self.folder.join(name_of(id));
         let file = match self.files.create(&path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -580,6 +605,7 @@ impl Log {
     pub(super) fn tick(&mut self, now: Instant) {
         self.leave_small_remains(now);
         self.carry_open_intents(now);
+        self.search_for_damaged_records(now);
         self.remove_spent(now);
         if self.retry_at.is_some_and(|at| now >= at) {
             self.ensure_active(now);
@@ -652,6 +678,34 @@ impl Log {
         }
     }
 
+    /// Has the intents of damaged records found and delivered, once writers have come upon
+    /// damage.
+    fn search_for_damaged_records(&mut self, now: Instant) {
+        if self.search_again_at.is_some_and(|at| now < at) {
+            return;
+        }
+        let mut state = self.shelf.lock();
+        if state.is_searching || state.suspects.is_empty() {
+            return;
+        }
+        state.is_searching = true;
+        let segments = state.segments.values();
+        let readable = segments.filter(|segment| !segment.is_given_up);
+        let files = readable.map(|segment| (Arc::clone(&segment.file), segment.end));
+        let files = files.collect();
+        let orphans = state.segments.values().map(|segment| &*segment.orphans);
+        let mut passed_over: HashSet<Uuid> = orphans.flatten().copied().collect();
+        let suspects = mem::take(&mut state.suspects);
+        drop(state);
+        passed_over.extend(self.open.keys());
+        passed_over.extend(&self.reported);
+        self.chores.push(Chore::FindHit(Search {
+            suspects,
+            files,
+            passed_over,
+        }));
+    }
+
     /// Has a segment removed that nobody needs any more; the next one follows when it is
     /// gone, so that a sync waits for one removal at most.
     ///
@@ -664,7 +718,9 @@ impl Log {
         if self.leaving.is_none() {
             let state = self.shelf.lock();
             let mut segments = state.segments.iter();
-            let spent = segments.find(|(_, segment)| segment.is_spent());
+            let spent = segments.find(|(_, segment)| {
+                segment.is_spent() && !state.is_suspect() && state.has_read_answers_of(segment)
+            });
             let Some(id) = spent.map(|(id, _)| *id) else {
                 return;
             };
@@ -676,7 +732,7 @@ impl Log {
         let Some(Leaving::AfterSync(id, sync)) = self.leaving else {
             return;
         };
-        if !self.has_synced(sync) || self.is_doubtful() {
+        if !self.has_synced(sync) || self.is_doubtful() || self.shelf.lock().is_suspect() {
             return;
         }
         let segment = self.shelf.lock().segments.remove(&id);
@@ -760,7 +816,11 @@ fn allocate(file: &dyn LogFile, sizes: &[u64], needed: u64) -> io::Result<u64> {
     Err(last.unwrap_or_else(|| io::ErrorKind::StorageFull.into()))
 }
 
-fn read_exact_at(file: &dyn LogFile, mut bytes: &mut [u8], mut offset: u64) -> io::Result<()> {
+pub(super) fn read_exact_at(
+    file: &dyn LogFile,
+    mut bytes: &mut [u8],
+    mut offset: u64,
+) -> io::Result<()> {
     while !bytes.is_empty() {
         match file.read_at(bytes, offset)? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),

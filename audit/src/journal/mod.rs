@@ -188,6 +188,19 @@ pub enum OpenError {
         /// Which file.
         path: PathBuf,
     },
+    /// A segment cannot be read.
+    #[error(
+        "cannot read the journal segment {}: {source}: repair the disk and start again; only if \
+         the file is beyond repair, move it into the folder `damaged` beside it: attempts whose \
+         records are in it are then recorded with the outcome `unknown`",
+        .path.display()
+    )]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// The threads cannot be started.
     #[error("cannot start the journal's threads: {0}")]
     Threads(io::Error),

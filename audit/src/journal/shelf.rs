@@ -5,11 +5,11 @@
 //! quick and what it must not do is give a record to two of them. Delivering is
 //! slow, and done side by side.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::io;
-use std::path::PathBuf;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use actix_web::web::Bytes;
@@ -24,10 +24,14 @@ use crate::metrics::Metrics;
 
 /// The most bytes of records that one lease holds, the last record aside.
 pub(crate) const LEASE_BYTES: usize = 2 * 1024 * 1024;
-/// How often a segment that cannot be read is tried again before it is given up.
-const READ_ATTEMPTS: u32 = 3;
-/// How long to wait between these attempts.
+/// How long a segment that cannot be read is tried again before it is set aside.
+const READ_PATIENCE: Duration = Duration::from_secs(600);
+/// Pause before the first of these attempts; each pause is twice the one before.
 const READ_RETRY: Duration = Duration::from_millis(200);
+/// The longest of these pauses.
+const READ_RETRY_MAX: Duration = Duration::from_secs(30);
+/// Most damaged byte ranges of one file that are logged one by one.
+const RANGES_LOGGED: usize = 16;
 
 /// The first sequence of a segment, which is its name.
 pub(super) type SegmentId = u64;
@@ -54,6 +58,22 @@ pub(super) struct Segment {
     pub(super) is_doubtful: bool,
     /// Something in it cannot be read: it is set aside, not removed.
     pub(super) is_damaged: bool,
+    /// Reading it has failed for so long that it is given up.
+    pub(super) is_given_up: bool,
+    /// Damaged byte ranges that are reported.
+    pub(super) damage: Vec<Range<u64>>,
+    /// The last place of a record that answers one of its intents. Until that is read, the
+    /// intent is needed: should the record be damaged, nothing else is known of the attempt.
+    answered_to: Option<(SegmentId, u64)>,
+    /// Reading it fails.
+    failing: Option<Failing>,
+}
+
+/// Failed reads of a segment.
+struct Failing {
+    since: Instant,
+    again_at: Instant,
+    pause: Duration,
 }
 
 impl Segment {
@@ -70,6 +90,10 @@ impl Segment {
             outstanding: 0,
             is_doubtful: false,
             is_damaged: false,
+            is_given_up: false,
+            damage: Vec::new(),
+            answered_to: None,
+            failing: None,
         }
     }
 
@@ -81,6 +105,12 @@ impl Segment {
     /// Whether nothing in it is needed any more.
     pub(super) fn is_spent(&self) -> bool {
         self.sealed_at.is_some() && self.is_delivered() && self.open_intents == 0
+    }
+
+    /// Whether there is something to read, and now is the time to try it.
+    fn is_readable(&self, now: Instant) -> bool {
+        let is_due = |failing: &Failing| now >= failing.again_at;
+        self.read_to < self.end && self.failing.as_ref().is_none_or(is_due)
     }
 }
 
@@ -169,6 +199,11 @@ pub(super) struct State {
     /// How many records the writer waits for that wants to read next. Waking costs a call
     /// into the kernel even where nobody sleeps.
     pub(super) awaited: Option<usize>,
+    /// Segments in which damage was found that no search for the intents of the records in
+    /// it has followed.
+    pub(super) suspects: BTreeSet<SegmentId>,
+    /// Whether such a search is under way.
+    pub(super) is_searching: bool,
 }
 
 impl State {
@@ -195,6 +230,19 @@ impl State {
             bytes += segment.end.saturating_sub(segment.read_to);
         }
         unread >= records as u64 || bytes >= LEASE_BYTES as u64
+    }
+
+    /// Whether records may be missing whose intents are not found yet: no segment is removed.
+    pub(super) fn is_suspect(&self) -> bool {
+        self.is_searching || !self.suspects.is_empty()
+    }
+
+    /// Whether the records that answer the segment's intents have been read.
+    pub(super) fn has_read_answers_of(&self, segment: &Segment) -> bool {
+        segment.answered_to.is_none_or(|(id, to)| {
+            let answering = self.segments.get(&id);
+            answering.is_none_or(|answering| answering.read_to >= to)
+        })
     }
 
     fn segment(&mut self, id: SegmentId) -> Option<&mut Segment> {
@@ -235,6 +283,7 @@ impl Shelf {
         for id in written.closed {
             if let Some(segment) = state.segment(id) {
                 segment.open_intents = segment.open_intents.saturating_sub(1);
+                segment.answered_to = Some((written.segment, written.end));
             }
         }
         state.undelivered += written.records;
@@ -261,7 +310,7 @@ impl Shelf {
         let mut state = self.lock();
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            if state.undelivered == 0 || left.is_zero() {
+            if (state.undelivered == 0 && !state.is_suspect()) || left.is_zero() {
                 return state.undelivered;
             }
             (state, _) = self
@@ -284,10 +333,11 @@ impl Shelf {
                 let entries = state.returned.drain(..count).collect();
                 return Some(Lease::new(self, &mut state, entries));
             }
+            let now = Instant::now();
             let next = state
                 .segments
                 .iter()
-                .find(|(_, segment)| segment.read_to < segment.end);
+                .find(|(_, segment)| segment.is_readable(now));
             if let Some((id, segment)) = next {
                 let since = state.leased_at.map_or(pace, |at| at.elapsed());
                 let wait = pace.saturating_sub(since);
@@ -300,11 +350,26 @@ impl Shelf {
                 let file = Arc::clone(&segment.file);
                 let orphans = Arc::clone(&segment.orphans);
                 drop(state);
-                let read = Read::of(id, Scanner::new(file, part.clone()), &orphans, limit);
+                let read = Read::of(id, file, part.clone(), &orphans, limit);
                 state = self.lock();
-                if let Some(lease) = self.take(&mut state, id, part.end, read) {
-                    return Some(lease);
+                let lease = match read {
+                    Ok(read) => self.take(&mut state, id, read),
+                    Err(error) => self.note_failed_read(&mut state, id, part, &error),
+                };
+                if lease.is_some() {
+                    return lease;
                 }
+                continue;
+            }
+            let failing = state.segments.values();
+            let failing = failing.filter_map(|segment| segment.failing.as_ref());
+            if let Some(again_at) = failing.map(|failing| failing.again_at).min() {
+                if state.is_complete {
+                    // They stay on the disk for the next start.
+                    return None;
+                }
+                let wait = again_at.saturating_duration_since(now);
+                state = self.wait(state, 1, Some(wait));
                 continue;
             }
             state.unread_since = None;
@@ -337,35 +402,109 @@ impl Shelf {
     }
 
     /// Notes what was read, and lends it.
-    fn take(
-        self: &Arc<Self>,
-        state: &mut State,
-        id: SegmentId,
-        known_end: u64,
-        read: Read,
-    ) -> Option<Lease> {
+    fn take(self: &Arc<Self>, state: &mut State, id: SegmentId, read: Read) -> Option<Lease> {
         let segment = state.segment(id)?;
-        segment.read_to = read.to.unwrap_or(known_end);
+        segment.failing = None;
+        segment.read_to = read.to;
         segment.outstanding += read.entries.len();
         segment.unread = segment.unread.saturating_sub(read.entries.len() as u64);
-        if read.is_damaged && !segment.is_damaged {
+        let mut damage = read.damage;
+        damage.retain(|range| !segment.damage.contains(range));
+        if !damage.is_empty() {
+            report_damage(&self.metrics, &segment.path, &damage);
+            segment.damage.append(&mut damage);
             segment.is_damaged = true;
-            self.metrics.journal_damage.inc();
-            tracing::error!(
-                path = %segment.path.display(),
-                "a part of the journal cannot be read: the records in it are lost, the others \
-                 are delivered, and the file is set aside in the folder `damaged`"
-            );
+            state.suspects.insert(id);
         }
+        let segment = state.segment(id)?;
         if segment.read_to >= segment.end {
             // Only damage leaves records unread.
             let lost = std::mem::take(&mut segment.unread);
+            if lost > 0 {
+                tracing::error!(
+                    path = %segment.path.display(),
+                    lost,
+                    "records that were written to the journal are not found in it: attempts with \
+                     an intent are recorded from that, with the outcome `unknown`"
+                );
+                if !segment.is_damaged {
+                    segment.is_damaged = true;
+                    self.metrics.journal_damage.inc();
+                }
+                state.suspects.insert(id);
+            }
             state.undelivered = state.undelivered.saturating_sub(lost);
+        }
+        if state.undelivered == 0 {
+            self.delivered.notify_all();
         }
         let last = read.entries.last()?;
         // What is unread is younger than what was read.
         state.unread_since = Some(millis_of(last.id));
         Some(Lease::new(self, state, read.entries))
+    }
+
+    /// Notes that a segment cannot be read. It is tried again while the others are delivered,
+    /// and passes for damaged only after [`READ_PATIENCE`].
+    fn note_failed_read(
+        self: &Arc<Self>,
+        state: &mut State,
+        id: SegmentId,
+        part: Range<u64>,
+        error: &io::Error,
+    ) -> Option<Lease> {
+        let now = Instant::now();
+        let segment = state.segment(id)?;
+        let (since, pause) = match &segment.failing {
+            None => (now, READ_RETRY),
+            Some(failing) => (failing.since, (failing.pause * 2).min(READ_RETRY_MAX)),
+        };
+        self.metrics.journal_failures.inc();
+        let path = segment.path.display();
+        if now.duration_since(since) < READ_PATIENCE {
+            tracing::error!(%error, %path, retry_ms = pause.as_millis(), "a segment of the journal cannot be read; trying again while the others are delivered");
+            segment.failing = Some(Failing {
+                since,
+                again_at: now + pause,
+                pause,
+            });
+            return None;
+        }
+        tracing::error!(%error, %path, "a segment of the journal cannot be read for ten minutes and is set aside");
+        segment.is_given_up = true;
+        let read = Read {
+            entries: Vec::new(),
+            to: part.end,
+            damage: vec![part],
+        };
+        self.take(state, id, read)
+    }
+
+    /// Has the intents of records that cannot be read delivered in their place.
+    pub(super) fn deliver_intents(&self, suspects: &BTreeSet<SegmentId>, hits: Vec<(Uuid, Bytes)>) {
+        let mut state = self.lock();
+        state.is_searching = false;
+        tracing::error!(
+            attempts = hits.len(),
+            "the records of these attempts are damaged; they are recorded from their intents, \
+             with the outcome `unknown`"
+        );
+        // The damaged segment stays until they are delivered.
+        let found = suspects.iter().find(|id| state.segments.contains_key(id));
+        let segment = found.copied().unwrap_or_default();
+        if let Some(segment) = state.segment(segment) {
+            segment.outstanding += hits.len();
+        }
+        state.undelivered += hits.len() as u64;
+        let entries = hits
+            .into_iter()
+            .map(|(id, bytes)| Entry { segment, id, bytes });
+        state.returned.extend(entries);
+        if state.undelivered == 0 {
+            self.delivered.notify_all();
+        }
+        drop(state);
+        self.available.notify_one();
     }
 
     fn settle(&self, state: &mut State, entries: &[Entry]) {
@@ -384,52 +523,65 @@ impl Shelf {
     }
 }
 
+/// Counts and logs damaged parts of a segment.
+pub(super) fn report_damage(metrics: &Metrics, path: &Path, damage: &[Range<u64>]) {
+    metrics.journal_damage.inc_by(damage.len() as u64);
+    for range in damage.iter().take(RANGES_LOGGED) {
+        tracing::error!(
+            path = %path.display(),
+            from = range.start,
+            to = range.end,
+            "a part of the journal is damaged: what can be read is delivered, and the file is \
+             set aside in the folder `damaged`"
+        );
+    }
+    if let Some(more) = damage
+        .len()
+        .checked_sub(RANGES_LOGGED)
+        .filter(|more| *more > 0)
+    {
+        tracing::error!(path = %path.display(), more, "more parts of this file are damaged");
+    }
+}
+
 /// What was read from one segment.
 struct Read {
     entries: Vec<Entry>,
-    /// How far; unknown if it cannot be read to its end.
-    to: Option<u64>,
-    is_damaged: bool,
+    /// How far.
+    to: u64,
+    damage: Vec<Range<u64>>,
 }
 
 impl Read {
-    fn of(segment: SegmentId, scanner: Scanner, orphans: &HashSet<Uuid>, limit: usize) -> Self {
-        let mut read = Self {
-            entries: Vec::new(),
-            to: None,
-            is_damaged: false,
-        };
-        for attempt in 1..=READ_ATTEMPTS {
-            // What was read before an error is read again, which does no harm.
-            read.entries.clear();
-            match read.records(segment, &scanner, orphans, limit) {
-                Ok(to) => {
-                    read.to = Some(to);
-                    return read;
-                }
-                Err(error) => {
-                    tracing::error!(%error, attempt, "the journal cannot be read");
-                    thread::sleep(READ_RETRY);
-                }
-            }
-        }
-        read.is_damaged = true;
-        read
-    }
-
-    fn records(
-        &mut self,
+    fn of(
         segment: SegmentId,
-        scanner: &Scanner,
+        file: Arc<dyn LogFile>,
+        part: Range<u64>,
         orphans: &HashSet<Uuid>,
         limit: usize,
-    ) -> io::Result<u64> {
-        let mut scanner = scanner.again();
+    ) -> io::Result<Self> {
+        let end = part.end;
+        let mut scanner = Scanner::new(file, part);
+        let mut read = Self {
+            entries: Vec::new(),
+            to: end,
+            damage: Vec::new(),
+        };
         let mut bytes = 0;
-        while self.entries.len() < limit && bytes < LEASE_BYTES {
+        while read.entries.len() < limit && bytes < LEASE_BYTES {
             match scanner.next()? {
-                None => break,
-                Some(Item::Damage(_)) => self.is_damaged = true,
+                None => {
+                    // The file is shorter than what was written to it.
+                    if scanner.offset() < end {
+                        read.damage.push(scanner.offset()..end);
+                    }
+                    return Ok(read);
+                }
+                Some(Item::Damage(range)) => {
+                    if !range.is_empty() {
+                        read.damage.push(range);
+                    }
+                }
                 Some(Item::Frame(_, frame)) => {
                     let is_due = match frame.kind {
                         Kind::Record => true,
@@ -438,7 +590,7 @@ impl Read {
                     };
                     if is_due {
                         bytes += frame.payload.len();
-                        self.entries.push(Entry {
+                        read.entries.push(Entry {
                             segment,
                             id: frame.id,
                             bytes: frame.payload,
@@ -447,7 +599,8 @@ impl Read {
                 }
             }
         }
-        Ok(scanner.offset())
+        read.to = scanner.offset();
+        Ok(read)
     }
 }
 

@@ -384,6 +384,157 @@ fn damage_that_comes_after_the_start_is_found_too_and_ends_nothing() {
     assert!(disk.names().contains(&format!("{DAMAGED}/{name}")));
 }
 
+/// Appends attempts with intents and records.
+fn attempts(process: &mut Process, numbers: std::ops::Range<u64>) {
+    for number in numbers {
+        assert!(process.append(id(number), Kind::Intent, &format!("unknown {number:04}")));
+        let record = format!("record {number:04}");
+        assert!(process.append(id(number), Kind::Record, &record));
+    }
+}
+
+#[test]
+fn a_record_that_is_damaged_while_the_process_runs_is_told_by_its_intent() {
+    let disk = FakeDisk::default();
+    let mut process = Process::start(&disk);
+    process.append(id(1_000), Kind::Intent, "under way");
+    attempts(&mut process, 0..100);
+    let names = disk.names();
+    for name in &names[..2] {
+        disk.tamper(name, |bytes| {
+            let at = bytes.windows(7).rposition(|text| text == b"record ");
+            bytes[at.unwrap()] ^= 1;
+        });
+    }
+    let mut delivered = texts(process.deliver(7));
+    assert_eq!(delivered.len(), 98);
+    process.pass(Duration::from_millis(100));
+    let told = texts(process.deliver(7));
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told.iter().all(|text| text.starts_with("unknown ")));
+    delivered.extend(told);
+    let numbers: HashSet<&str> = delivered
+        .iter()
+        .map(|text| &text[text.len() - 4..])
+        .collect();
+    assert_eq!(numbers.len(), 100);
+    assert_eq!(process.shelf.metrics.journal_damage.get(), 2);
+    process.pass(Duration::from_secs(6));
+    process.pass(Duration::from_secs(1));
+    for name in &names[..2] {
+        assert!(disk.names().contains(&format!("{DAMAGED}/{name}")));
+    }
+}
+
+#[test]
+fn an_intent_stays_until_its_record_was_read_from_another_segment() {
+    let disk = FakeDisk::default();
+    let mut process = Process::start(&disk);
+    process.append(id(1_000), Kind::Intent, "unknown");
+    fill(&mut process, 30);
+    process.deliver(100);
+    process.append(id(1_000), Kind::Record, "record");
+    process.pass(Duration::from_secs(1));
+    let name = disk.names().pop().unwrap();
+    disk.tamper(&name, |bytes| *bytes.last_mut().unwrap() ^= 1);
+    // Nothing else is there, so the reader comes back with what the search has found.
+    process.append(id(1_001), Kind::Record, "another");
+    assert_eq!(texts(process.deliver(1)), ["another"]);
+    process.pass(Duration::from_secs(1));
+    assert_eq!(texts(process.deliver(1)), ["unknown"]);
+}
+
+#[test]
+fn a_file_that_lost_its_end_while_the_process_runs_is_damaged() {
+    let disk = FakeDisk::default();
+    let mut process = Process::start(&disk);
+    attempts(&mut process, 0..10);
+    let name = disk.names().remove(0);
+    disk.tamper(&name, |bytes| bytes.truncate(bytes.len() / 2));
+    let before = texts(process.deliver(100)).len();
+    process.pass(Duration::from_secs(1));
+    assert!((4..=5).contains(&before), "{before}");
+    // Those whose intent was cut off too leave no trace.
+    let told = texts(process.deliver(100));
+    assert!(before + told.len() <= 10);
+    assert!(process.shelf.metrics.journal_damage.get() > 0);
+}
+
+#[test]
+fn zeros_and_garbage_at_the_end_are_damage() {
+    for fill_with in [0, 0x5A] {
+        let disk = FakeDisk::default();
+        let mut process = Process::start(&disk);
+        fill(&mut process, 20);
+        let name = disk.names().remove(0);
+        disk.tamper(&name, |bytes| {
+            let from = bytes.len() - 300;
+            bytes[from..].fill(fill_with);
+        });
+        let process = process.kill();
+        assert_eq!(process.recovery.damaged, 1);
+        assert_eq!(process.recovery.records, 17);
+        assert_eq!(process.shelf.metrics.journal_damage.get(), 1);
+        // The next start sees it as well, although another segment follows.
+        let mut process = process.kill();
+        assert_eq!(process.recovery.damaged, 1);
+        assert_eq!(process.deliver(100).len(), 17);
+        process.pass(Duration::from_secs(1));
+        assert!(disk.names().contains(&format!("{DAMAGED}/{name}")));
+    }
+}
+
+#[test]
+fn a_name_far_ahead_takes_no_sequence() {
+    let disk = FakeDisk::default();
+    let mut process = Process::start(&disk);
+    fill(&mut process, 3);
+    let stray = "09223372036854775807.segment";
+    disk.create(Path::new(stray)).unwrap();
+    let mut process = process.kill();
+    assert_eq!(process.shelf.metrics.journal_damage.get(), 1);
+    fill(&mut process, 50);
+    process.pass(Duration::from_secs(1));
+    assert!(disk.names().contains(&format!("{DAMAGED}/{stray}")));
+    let mut process = process.kill();
+    assert_eq!(process.recovery.records, 53);
+    assert_eq!(process.deliver(100).len(), 53);
+}
+
+#[test]
+fn a_segment_that_cannot_be_read_for_a_while_is_delivered_in_the_end() {
+    let disk = FakeDisk::default();
+    let mut process = Process::start(&disk);
+    fill(&mut process, 3);
+    disk.arm(Operation::Read, Fault::Always);
+    let shelf = Arc::clone(&process.shelf);
+    let reader = thread::spawn(move || shelf.lease(10, Duration::ZERO).unwrap().entries().len());
+    while process.shelf.metrics.journal_failures.get() < 2 {
+        thread::yield_now();
+    }
+    disk.disarm();
+    assert_eq!(reader.join().unwrap(), 3);
+    assert_eq!(process.deliver(10).len(), 3);
+    assert_eq!(process.shelf.metrics.journal_damage.get(), 0);
+}
+
+#[test]
+fn a_start_that_cannot_read_a_segment_tries_again_and_is_refused_in_the_end() {
+    let disk = FakeDisk::default();
+    let mut process = Process::start(&disk);
+    fill(&mut process, 3);
+    disk.arm(Operation::Read, Fault::Error);
+    let process = process.kill();
+    assert_eq!(process.recovery.records, 3);
+    disk.arm(Operation::Read, Fault::Always);
+    let metrics = Arc::new(Metrics::default());
+    let shelf = Shelf::new(Arc::clone(&metrics));
+    let error = recover(&disk, Path::new(""), &mut shelf.lock(), &metrics).unwrap_err();
+    assert!(matches!(error, OpenError::Unreadable { .. }), "{error}");
+    disk.disarm();
+    assert_eq!(process.kill().recovery.records, 3);
+}
+
 #[test]
 fn a_segment_of_which_nothing_is_left_is_set_aside_too() {
     let disk = FakeDisk::default();
@@ -553,6 +704,8 @@ fn an_intent_is_removed_only_when_its_record_survives_a_power_cut() {
         process.deliver(100);
         process.sync_in_background();
         process.append(id(1_000), Kind::Record, "record");
+        // Once it was read, its intent is no longer needed in case it is damaged.
+        drop(process.shelf.lease(1, Duration::ZERO));
         if sync_fails {
             disk.arm(Operation::Sync, Fault::Error);
         }
