@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use super::files::{FileSystem, LogFile};
+use super::files::{FileSystem, Identity, LogFile};
 
 /// What can be made to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -237,12 +237,35 @@ impl FileSystem for FakeDisk {
         Ok(())
     }
 
+    fn identity(&self, path: &Path) -> io::Result<Identity> {
+        if path == Path::new("") {
+            return Ok(Identity {
+                device: 0,
+                inode: 0,
+            });
+        }
+        let state = self.state.lock().unwrap();
+        let content = state.files.get(path).ok_or(io::ErrorKind::NotFound)?;
+        Ok(identity_of(content))
+    }
+
     fn free_bytes(&self, _: &Path) -> io::Result<u64> {
         Ok(self.state.lock().unwrap().free() as u64)
     }
 }
 
+fn identity_of(content: &Arc<Mutex<Content>>) -> Identity {
+    Identity {
+        device: 0,
+        inode: Arc::as_ptr(content) as u64,
+    }
+}
+
 impl LogFile for FakeFile {
+    fn identity(&self) -> io::Result<Identity> {
+        Ok(identity_of(&self.content))
+    }
+
     fn len(&self) -> io::Result<u64> {
         Ok(self.content.lock().unwrap().cached.len() as u64)
     }

@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::process::{Signal, getpid, kill_process};
 
-use super::files::{Disk, FileSystem, LogFile};
+use super::files::{Disk, FileSystem, Identity, LogFile};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum What {
@@ -140,6 +140,10 @@ impl FileSystem for FaultyDisk {
         self.0.sync_folder(folder)
     }
 
+    fn identity(&self, path: &Path) -> io::Result<Identity> {
+        self.0.identity(path)
+    }
+
     fn free_bytes(&self, folder: &Path) -> io::Result<u64> {
         self.0.free_bytes(folder)
     }
@@ -148,6 +152,10 @@ impl FileSystem for FaultyDisk {
 struct FaultyFile(Arc<dyn LogFile>);
 
 impl LogFile for FaultyFile {
+    fn identity(&self) -> io::Result<Identity> {
+        self.0.identity()
+    }
+
     fn len(&self) -> io::Result<u64> {
         self.0.len()
     }

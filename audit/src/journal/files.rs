@@ -3,12 +3,19 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, FileExt, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 use rustix::io::Errno;
+
+/// Identity of a file or folder: its device and its inode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(super) device: u64,
+    pub(super) inode: u64,
+}
 
 /// A file system, as far as the journal uses it.
 pub(crate) trait FileSystem: Send + Sync {
@@ -26,12 +33,16 @@ pub(crate) trait FileSystem: Send + Sync {
     fn remove(&self, path: &Path) -> io::Result<()>;
     /// Lets what was created, renamed and removed in a folder survive a power cut.
     fn sync_folder(&self, folder: &Path) -> io::Result<()>;
+    /// Identity of what is found at a path now.
+    fn identity(&self, path: &Path) -> io::Result<Identity>;
     /// Bytes that can still be written by this process.
     fn free_bytes(&self, folder: &Path) -> io::Result<u64>;
 }
 
 /// An open file.
 pub(crate) trait LogFile: Send + Sync {
+    /// Identity of the open file, whatever its name is now.
+    fn identity(&self) -> io::Result<Identity>;
     fn len(&self) -> io::Result<u64>;
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize>;
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize>;
@@ -108,13 +119,30 @@ impl FileSystem for Disk {
         File::open(folder)?.sync_all()
     }
 
+    fn identity(&self, path: &Path) -> io::Result<Identity> {
+        Ok(Identity::of(&fs::metadata(path)?))
+    }
+
     fn free_bytes(&self, folder: &Path) -> io::Result<u64> {
         let status = statvfs(folder)?;
         Ok(status.f_bavail.saturating_mul(status.f_frsize))
     }
 }
 
+impl Identity {
+    fn of(metadata: &fs::Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        }
+    }
+}
+
 impl LogFile for File {
+    fn identity(&self) -> io::Result<Identity> {
+        Ok(Identity::of(&self.metadata()?))
+    }
+
     fn len(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())
     }

@@ -12,8 +12,8 @@ use std::{io, mem};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::chores::{Chore, Done, Search};
-use super::files::{FileSystem, LogFile};
+use super::chores::{self, Chore, Done, OpenFile, Restored, Search};
+use super::files::{FileSystem, Identity, LogFile};
 use super::frame::{HEADER_BYTES, Kind, SEQUENCE_MAX, encode};
 use super::room::{Reservation, Room};
 use super::shelf::{Segment, SegmentId, Shelf, Written};
@@ -29,6 +29,8 @@ const CARRY_AFTER: Duration = Duration::from_secs(5);
 const RETRY: Duration = Duration::from_millis(500);
 /// How long to wait before a failed search for damaged records is tried again.
 const SEARCH_RETRY: Duration = Duration::from_secs(10);
+/// How often the folder and the files on the disk are compared with those that are open.
+const VERIFY_INTERVAL: Duration = Duration::from_millis(500);
 /// A write that takes longer than this says that the disk is busy. It is more than a thread
 /// waits for its turn on a processor that has too much to do.
 pub(super) const SLOW_WRITE: Duration = Duration::from_millis(50);
@@ -135,6 +137,17 @@ pub(super) struct Log {
     busy_until: Option<Instant>,
     /// When a failed disk is to be tried again.
     retry_at: Option<Instant>,
+    /// The folder that is locked.
+    identity: Option<Identity>,
+    /// Locks of folders that were made again.
+    locks: Vec<Box<dyn Send + Sync>>,
+    /// When the files were compared, unless that is under way.
+    verified_at: Option<Instant>,
+    /// The folder or a segment was removed or replaced: nothing is written until what is
+    /// still needed is on the disk again.
+    is_misplaced: bool,
+    /// When that is to be tried again.
+    restore_at: Option<Instant>,
     /// When a failed search for damaged records is to be tried again.
     search_again_at: Option<Instant>,
     /// Attempts that were recorded from their intents because their records are damaged.
@@ -174,12 +187,18 @@ impl Log {
             failed_write: None,
             busy_until: None,
             retry_at: None,
+            identity: None,
+            locks: Vec::new(),
+            verified_at: Some(Instant::now()),
+            is_misplaced: false,
+            restore_at: None,
             search_again_at: None,
             reported: HashSet::new(),
             failures: LogGate::default(),
             alarms: LogGate::every(ALARM_INTERVAL),
             buffer: Vec::new(),
         };
+        log.identity = log.files.identity(folder).ok();
         log.sync_what_was_left_behind();
         // The first segment is opened now, so that a disk that cannot be written
         // to shows before the first attempt.
@@ -268,7 +287,7 @@ impl Log {
     /// told.
     pub(super) fn commit(&mut self, now: Instant) {
         self.see_to_failed_write(now);
-        while !self.queue.is_empty() {
+        while !self.queue.is_empty() && !self.is_misplaced {
             if self.retry_at.is_some_and(|at| now < at) || !self.ensure_active(now) {
                 return;
             }
@@ -458,6 +477,31 @@ impl Log {
                 self.shelf.lock().segments.insert(id, segment);
                 self.tell_failure("a spent segment of the journal cannot be removed", &error);
             }
+            Done::Verified(flaw) => {
+                self.verified_at = Some(now);
+                // Not one that the log itself has removed meanwhile.
+                let is_here = |id| self.shelf.lock().segments.contains_key(&id);
+                if let Some(flaw) = flaw.filter(|flaw| flaw.segment.is_none_or(is_here)) {
+                    self.leave_place(now, flaw.text);
+                }
+            }
+            Done::Restored(restored, result) => {
+                self.take_restored(restored);
+                match result {
+                    Ok(()) => {
+                        self.is_misplaced = false;
+                        self.retry_at = None;
+                        tracing::warn!(folder = %self.folder.display(), "what the journal still needs is on the disk again");
+                        self.ensure_active(now);
+                        self.commit(now);
+                        self.measure();
+                    }
+                    Err(error) => {
+                        self.restore_at = Some(now + RETRY);
+                        self.tell_failure("the journal's folder cannot be made again", &error);
+                    }
+                }
+            }
             Done::Found(suspects, Ok(hits)) => {
                 self.reported.extend(hits.iter().map(|(id, _)| *id));
                 self.shelf.deliver_intents(&suspects, hits);
@@ -607,7 +651,8 @@ impl Log {
         self.carry_open_intents(now);
         self.search_for_damaged_records(now);
         self.remove_spent(now);
-        if self.retry_at.is_some_and(|at| now >= at) {
+        self.verify_place(now);
+        if self.retry_at.is_some_and(|at| now >= at) && !self.is_misplaced {
             self.ensure_active(now);
         }
         self.commit(now);
@@ -678,6 +723,82 @@ impl Log {
         }
     }
 
+    /// Has the folder and the files on the disk compared with those that are open, and once
+    /// they differ, has what is still needed written again.
+    fn verify_place(&mut self, now: Instant) {
+        let is_due = |at: Instant| now.saturating_duration_since(at) >= VERIFY_INTERVAL;
+        if self.is_misplaced {
+            if self.restore_at.take_if(|at| now >= *at).is_some() {
+                let place = self.place();
+                self.chores.push(Chore::Restore(place));
+            }
+        } else if self.verified_at.take_if(|at| is_due(*at)).is_some() {
+            let place = self.place();
+            self.chores.push(Chore::Verify(place));
+        }
+    }
+
+    fn place(&self) -> chores::Place {
+        let state = self.shelf.lock();
+        // One that nobody needs any more may go by whatever way.
+        let needed = state.segments.iter().filter(|(_, segment)| {
+            let is_active = segment.sealed_at.is_none();
+            is_active || !segment.is_delivered() || segment.open_intents > 0
+        });
+        let files = needed.map(|(id, segment)| OpenFile {
+            id: *id,
+            file: Arc::clone(&segment.file),
+            path: segment.path.clone(),
+            end: segment.end,
+        });
+        chores::Place {
+            folder: self.identity,
+            files: files.collect(),
+        }
+    }
+
+    /// Stops writing, because what is written would be lost with this process.
+    fn leave_place(&mut self, now: Instant, flaw: &'static str) {
+        if self.is_misplaced {
+            return;
+        }
+        self.is_misplaced = true;
+        self.restore_at = Some(now);
+        self.room.lock().is_impaired = true;
+        self.shelf.metrics.journal_failures.inc();
+        tracing::error!(
+            folder = %self.folder.display(),
+            flaw,
+            "the journal's folder is not as it was: attempts are refused until what is needed of \
+             it is written again; let nothing else change this folder"
+        );
+        let Some(active) = self.active.take() else {
+            return;
+        };
+        let mut state = self.shelf.lock();
+        if active.position == 0 {
+            self.unsynced.remove(&active.id);
+            state.segments.remove(&active.id);
+            self.next_sequence += 1;
+        } else if let Some(segment) = state.segments.get_mut(&active.id) {
+            segment.sealed_at = Some(now);
+        }
+    }
+
+    fn take_restored(&mut self, restored: Restored) {
+        self.identity = restored.folder.or(self.identity);
+        self.locks.extend(restored.lock);
+        let mut state = self.shelf.lock();
+        for (id, file) in restored.files {
+            // It is synced.
+            self.unsynced.remove(&id);
+            if let Some(segment) = state.segments.get_mut(&id) {
+                segment.file = file;
+                segment.is_doubtful = false;
+            }
+        }
+    }
+
     /// Has the intents of damaged records found and delivered, once writers have come upon
     /// damage.
     fn search_for_damaged_records(&mut self, now: Instant) {
@@ -712,7 +833,7 @@ impl Log {
     /// What answers its intents may stand in another one, and must survive a power cut
     /// before. Where a sync has failed, it must be in Postgres.
     fn remove_spent(&mut self, now: Instant) {
-        if self.remove_again_at.is_some_and(|at| now < at) {
+        if self.is_misplaced || self.remove_again_at.is_some_and(|at| now < at) {
             return;
         }
         if self.leaving.is_none() {
@@ -770,6 +891,7 @@ impl Log {
         accounts.is_impaired = self.retry_at.is_some()
             || self.remove_again_at.is_some()
             || self.active.is_none()
+            || self.is_misplaced
             || is_doubtful;
         let accounts = *accounts;
         if accounts.is_alarming()

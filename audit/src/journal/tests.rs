@@ -485,6 +485,85 @@ fn zeros_and_garbage_at_the_end_are_damage() {
 }
 
 #[test]
+fn a_file_that_is_removed_while_it_is_written_to_is_written_again() {
+    let disk = FakeDisk::default();
+    let mut process = Process::start(&disk);
+    attempts(&mut process, 0..50);
+    process.append(id(1_000), Kind::Intent, "under way");
+    let names = disk.names();
+    disk.remove(Path::new(&names[0])).unwrap();
+    disk.remove(Path::new(names.last().unwrap())).unwrap();
+    process.is_lazy = true;
+    process.pass(Duration::from_millis(500));
+    process.do_chore();
+    assert_eq!(process.room.reserve().err(), Some(Refusal::Impaired));
+    assert!(!process.append(id(1_000), Kind::Record, "record 1000"));
+    process.is_lazy = false;
+    process.pass(Duration::from_millis(500));
+    process.pass(Duration::from_millis(500));
+    assert!(process.room.reserve().is_ok());
+    let mut process = process.kill();
+    assert_eq!(
+        (process.recovery.records, process.recovery.unknown),
+        (51, 0)
+    );
+    assert_eq!(process.recovery.damaged, 0);
+    assert_eq!(process.deliver(100).len(), 51);
+}
+
+#[test]
+fn a_file_that_is_replaced_by_another_one_is_written_again_and_the_other_one_set_aside() {
+    let disk = FakeDisk::default();
+    let mut process = Process::start(&disk);
+    fill(&mut process, 3);
+    let name = disk.names().remove(0);
+    disk.remove(Path::new(&name)).unwrap();
+    disk.create(Path::new(&name)).unwrap();
+    process.pass(Duration::from_millis(500));
+    process.pass(Duration::from_millis(500));
+    assert!(process.room.reserve().is_ok());
+    assert!(disk.names().contains(&format!("{DAMAGED}/{name}")));
+    assert_eq!(process.kill().recovery.records, 3);
+}
+
+#[test]
+fn a_folder_that_is_renamed_or_removed_is_made_again_with_what_is_needed() {
+    for is_removed in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = JournalSettings::new(folder.path().join("journal"));
+        let (journal, _) = Journal::open(&settings, Arc::default()).unwrap();
+        let append = |number| {
+            let permit = journal.reserve().unwrap();
+            let kept = permit.append(id(number), b"record".to_vec(), Durability::Crash);
+            kept.wait().unwrap();
+        };
+        append(1);
+        if is_removed {
+            std::fs::remove_dir_all(&settings.folder).unwrap();
+        } else {
+            std::fs::rename(&settings.folder, folder.path().join("elsewhere")).unwrap();
+        }
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while journal.status().is_accepting {
+            assert!(Instant::now() < deadline, "it was not noticed");
+            thread::sleep(Duration::from_millis(1));
+        }
+        while !journal.status().is_accepting {
+            assert!(Instant::now() < deadline, "it was not made again");
+            thread::sleep(Duration::from_millis(1));
+        }
+        append(2);
+        assert!(matches!(
+            Journal::open(&settings, Arc::default()),
+            Err(OpenError::InUse { .. })
+        ));
+        drop(journal);
+        let (_, found) = Journal::open(&settings, Arc::default()).unwrap();
+        assert_eq!((found.records, found.unknown), (2, 0));
+    }
+}
+
+#[test]
 fn a_name_far_ahead_takes_no_sequence() {
     let disk = FakeDisk::default();
     let mut process = Process::start(&disk);
@@ -649,7 +728,7 @@ fn a_disk_that_is_slow_to_remove_holds_up_nobody() {
     process.sync_in_background();
     process.deliver(100);
     process.is_lazy = true;
-    process.pass(Duration::from_secs(1));
+    process.pass(Duration::from_millis(100));
     assert_eq!(process.waiting.len(), 1, "one to be removed");
     let used = process.disk.used();
     assert_eq!(process.room.lock().used, used as u64, "it is still there");
