@@ -570,6 +570,46 @@ async fn a_record_that_postgres_refuses_is_set_aside_and_can_be_requeued() {
     assert_eq!(audit::dead_letters(&url).unwrap(), []);
 }
 
+/// What a trigger or an index of an operator's own makes of one record.
+#[actix_web::test]
+async fn whatever_an_operators_own_objects_do_to_one_record_the_others_are_stored() {
+    for (theirs, sqlstate) in [
+        ("RETURN NULL;", "09000"),
+        ("RAISE ''not here'';", "P0001"),
+        ("RAISE USING ERRCODE = ''datatype_mismatch'';", "42804"),
+        ("RAISE USING ERRCODE = ''program_limit_exceeded'';", "54000"),
+        ("RAISE USING ERRCODE = ''exclusion_violation'';", "23P01"),
+    ] {
+        let database = TestDatabase::migrated(None);
+        database
+            .connect()
+            .batch_execute(&format!(
+                "CREATE FUNCTION theirs() RETURNS trigger LANGUAGE plpgsql AS \
+                 'BEGIN IF NEW.client_user_agent = ''poison'' THEN {theirs} END IF; RETURN NEW; END'; \
+                 CREATE TRIGGER theirs BEFORE INSERT ON audit_records FOR EACH ROW EXECUTE FUNCTION theirs()"
+            ))
+            .unwrap();
+        let audit = start(&database);
+        let app = app!(audit);
+        for agent in ["harmless", "poison", "harmless"] {
+            let request = TestRequest::put()
+                .uri("/above")
+                .insert_header(("User-Agent", agent))
+                .set_json(json!({}))
+                .to_request();
+            assert_eq!(call_service(&app, request).await.status(), StatusCode::OK);
+        }
+        assert_eq!(records(&app, "action=above", 2).await.len(), 2);
+        let letters = eventually("a dead letter", async || {
+            let letters = audit::dead_letters(database.url()).unwrap();
+            (!letters.is_empty()).then_some(letters)
+        })
+        .await;
+        assert_eq!(letters.len(), 1);
+        assert_eq!(letters[0].sqlstate.as_deref(), Some(sqlstate));
+    }
+}
+
 #[actix_web::test]
 async fn one_poisoned_record_of_a_thousand_is_set_aside_alone() {
     let database = TestDatabase::migrated(None);

@@ -1,9 +1,10 @@
 //! The service's own connections to Postgres.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
+use actix_web::rt::time::timeout;
 use actix_web::web;
 use audit::problem::{INTERNAL_ERROR, QUERY_TIMED_OUT, STORE_UNAVAILABLE};
 use audit::{ConnectionManager, Problem};
@@ -12,6 +13,7 @@ use diesel::pg::PgConnection;
 use diesel::r2d2::{self, CustomizeConnection, HandleError};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::Span;
 
 /// The items' tables, embedded so that the binary needs no files.
@@ -23,7 +25,9 @@ const ROLE: &str = "items_editor";
 /// How long a request waits for a connection.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long one statement may take.
-const STATEMENT_TIMEOUT_MS: u32 = 10_000;
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a request waits for its work altogether. A frozen Postgres ends no statement.
+const WORK_TIMEOUT: Duration = Duration::from_secs(12);
 
 /// Connections, and the one way to use them: on a thread that may wait, and not
 /// before the tables are there.
@@ -31,6 +35,10 @@ const STATEMENT_TIMEOUT_MS: u32 = 10_000;
 pub(crate) struct Database {
     pool: r2d2::Pool<ConnectionManager>,
     is_migrated: Arc<AtomicBool>,
+    /// One permit for each connection, so that no more threads than that wait for Postgres.
+    free: Arc<Semaphore>,
+    /// How many threads wait for longer than [`WORK_TIMEOUT`].
+    hanging: Arc<AtomicUsize>,
 }
 
 impl Database {
@@ -46,6 +54,8 @@ impl Database {
                 .connection_customizer(Box::<Bounded>::default())
                 .build_unchecked(manager),
             is_migrated: Arc::default(),
+            free: Arc::new(Semaphore::new(CONNECTIONS as usize)),
+            hanging: Arc::default(),
         }
     }
 
@@ -54,7 +64,9 @@ impl Database {
         self.is_migrated.store(true, Ordering::Release);
     }
 
-    /// Runs `work` with a connection, off the async workers.
+    /// Runs `work` with a connection, off the async workers, and waits for it for a bounded
+    /// time. Work that Postgres does not answer keeps its thread and its connection until
+    /// it ends by itself.
     pub(crate) async fn run<T, E>(
         &self,
         work: impl FnOnce(&mut PgConnection) -> Result<T, E> + Send + 'static,
@@ -66,14 +78,49 @@ impl Database {
         if !self.is_migrated.load(Ordering::Acquire) {
             return Err(Failure::Unavailable.into());
         }
+        let permit = self.permit().await?;
         let pool = self.pool.clone();
         let span = Span::current();
-        let result = web::block(move || span.in_scope(|| run(&pool, work))).await;
+        let running = web::block(move || {
+            let _held_until_it_ends = permit;
+            span.in_scope(|| run(&pool, work))
+        });
+        // On a task of its own, which sees the end of work that nobody waits for any more.
+        let hanging = Arc::clone(&self.hanging);
+        let mut running = actix_web::rt::spawn(running);
+        let result = match timeout(WORK_TIMEOUT, &mut running).await {
+            Ok(result) => result,
+            Err(_) => {
+                tracing::error!(
+                    "Postgres does not answer a request, and has not ended its statement in time"
+                );
+                hanging.fetch_add(1, Ordering::Relaxed);
+                actix_web::rt::spawn(async move {
+                    let _ = running.await;
+                    hanging.fetch_sub(1, Ordering::Relaxed);
+                });
+                return Err(Failure::InDoubt.into());
+            }
+        };
         match result {
-            Ok(result) => result.map_err(Problem::from),
-            Err(error) => {
-                tracing::error!(%error, "a blocking task did not finish");
+            Ok(Ok(result)) => result.map_err(Problem::from),
+            Ok(Err(_)) | Err(_) => {
+                tracing::error!("a blocking task did not finish");
                 Err(Failure::Broken.into())
+            }
+        }
+    }
+
+    /// Waits until a thread may use a connection; not at all while every connection hangs.
+    async fn permit(&self) -> Result<OwnedSemaphorePermit, Failure> {
+        if self.hanging.load(Ordering::Relaxed) >= CONNECTIONS as usize {
+            return Err(Failure::Unavailable);
+        }
+        match timeout(PATIENCE, Arc::clone(&self.free).acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(_)) | Err(_) => {
+                tracing::warn!("every connection to Postgres is in use");
+                Err(Failure::Unavailable)
             }
         }
     }
@@ -87,9 +134,14 @@ fn run<T, E: Into<Failure>>(
         tracing::warn!(%error, "no connection to Postgres");
         Failure::Unavailable
     })?;
+    let began = Instant::now();
     work(&mut connection).map_err(|error| {
-        let failure = error.into();
-        if matches!(failure, Failure::Broken) {
+        let failure = match error.into() {
+            // Diesel passes on no SQLSTATE, and messages come in any language.
+            Failure::Broken if began.elapsed() >= STATEMENT_TIMEOUT => Failure::TimedOut,
+            failure => failure,
+        };
+        if !matches!(failure, Failure::Refused(_)) {
             discard(&mut connection);
         }
         failure
@@ -102,7 +154,7 @@ pub(crate) enum Failure {
     Refused(Problem),
     /// Postgres cannot be reached or is busy, and nothing has happened.
     Unavailable,
-    /// Postgres gave up after [`STATEMENT_TIMEOUT_MS`], and nothing has happened.
+    /// Postgres ended a statement after [`STATEMENT_TIMEOUT`], and nothing has happened.
     TimedOut,
     /// The connection broke, and it is not known after which statement.
     InDoubt,
@@ -122,11 +174,6 @@ impl From<DieselError> for Failure {
                 DatabaseErrorKind::ReadOnlyTransaction | DatabaseErrorKind::SerializationFailure,
                 _,
             ) => Self::Unavailable,
-            DieselError::DatabaseError(DatabaseErrorKind::Unknown, cause)
-                if cause.message().contains("statement timeout") =>
-            {
-                Self::TimedOut
-            }
             _ => Self::Broken,
         }
     }
@@ -165,8 +212,9 @@ impl From<Failure> for Problem {
     }
 }
 
-/// Keeps the pool from using a connection again. Statements that it has prepared may
-/// no longer fit their tables, and would fail for as long as it lives.
+/// Keeps the pool from using a connection again after an error. Statements that it has
+/// prepared may no longer fit their tables, and would fail for as long as it lives; or its
+/// server takes no writes any more.
 fn discard(connection: &mut PgConnection) {
     AnsiTransactionManager::transaction_manager_status_mut(connection).set_in_error();
 }
@@ -181,7 +229,8 @@ impl CustomizeConnection<PgConnection, r2d2::Error> for Bounded {
     fn on_acquire(&self, connection: &mut PgConnection) -> Result<(), r2d2::Error> {
         connection
             .batch_execute(&format!(
-                "SET statement_timeout = {STATEMENT_TIMEOUT_MS}; SET timezone = 'UTC'"
+                "SET statement_timeout = {}; SET timezone = 'UTC'",
+                STATEMENT_TIMEOUT.as_millis()
             ))
             .map_err(r2d2::Error::QueryError)?;
         if let Err(error) = connection.batch_execute(&format!("SET ROLE {ROLE}"))

@@ -3,14 +3,22 @@
 use std::time::Duration;
 
 use actix_web::HttpResponse;
+use actix_web::rt::time::timeout;
 use actix_web::web::{self, Data, ServiceConfig};
 use audit::jwt::Keys;
 use audit::methods::read_only;
 use audit::{Audit, Problem};
-use diesel::connection::SimpleConnection as _;
+use diesel::dsl::sql;
+use diesel::pg::PgConnection;
+use diesel::prelude::*;
+use diesel::result::DatabaseErrorKind;
+use diesel::sql_types::Bool;
 
 use crate::database::Database;
 use crate::problem::{NOT_READY, ProblemDocument};
+
+/// How long Postgres may take to answer whether it takes writes.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 pub(crate) fn configure(config: &mut ServiceConfig) {
     config
@@ -32,7 +40,7 @@ pub(crate) async fn live() -> HttpResponse {
     get, path = "/health/ready", tag = "service",
     responses(
         (status = 200, description = "Requests can be served", body = Health),
-        (status = 503, description = "Postgres cannot be reached, or is not up to date yet, or nothing can be recorded, or no token can be checked",
+        (status = 503, description = "Postgres cannot be reached, takes no writes, or is not up to date yet, or nothing can be recorded, or no record has reached Postgres for a minute, or no token can be checked",
             body = ProblemDocument, content_type = "application/problem+json"),
     ),
 )]
@@ -51,13 +59,35 @@ pub(crate) async fn ready(
             "The keys to check tokens with have not arrived; the service keeps trying.",
         ));
     }
-    let answer = database
-        .run(|connection| connection.batch_execute("SELECT 1"))
-        .await;
-    answer.map_err(|_| {
-        not_ready("Postgres cannot be reached, or is not up to date yet; the service keeps trying.")
+    let takes_writes = database.run(takes_writes);
+    let answer = timeout(PATIENCE, takes_writes).await;
+    answer.ok().and_then(Result::ok).ok_or_else(|| {
+        not_ready(
+            "Postgres cannot be reached, takes no writes, or is not up to date yet; the service keeps trying.",
+        )
     })?;
+    if !audit.is_delivering() {
+        return Err(not_ready(
+            "Audit records wait in the journal, because Postgres refuses them: see the service's log.",
+        ));
+    }
     Ok(HttpResponse::Ok().json(Health { status: "ready" }))
+}
+
+/// Fails where it does not, so that the connection leaves the pool: a server that takes
+/// writes may have taken the place of this one.
+fn takes_writes(connection: &mut PgConnection) -> QueryResult<()> {
+    let takes_writes: bool = diesel::select(sql::<Bool>(
+        "NOT pg_is_in_recovery() AND current_setting('transaction_read_only') = 'off'",
+    ))
+    .get_result(connection)?;
+    if takes_writes {
+        return Ok(());
+    }
+    Err(diesel::result::Error::DatabaseError(
+        DatabaseErrorKind::ReadOnlyTransaction,
+        Box::new("the server takes no writes".to_owned()),
+    ))
 }
 
 fn not_ready(detail: &str) -> Problem {

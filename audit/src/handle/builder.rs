@@ -17,7 +17,7 @@ use crate::journal::{Durability, Journal, JournalSettings, OpenError};
 use crate::lifecycle::{Lifecycle, Settings};
 use crate::log_gate::LogGate;
 use crate::metrics::Metrics;
-use crate::postgres::{Store, StoreSettings};
+use crate::postgres::{INSERT_TIMEOUT_MAX, INSERT_TIMEOUT_MIN, Store, StoreSettings};
 use crate::redact::Redactor;
 use crate::tail::Tail;
 use crate::throttle::{Allowance, Throttle, ThrottleSettings};
@@ -142,9 +142,9 @@ impl AuditBuilder {
     }
 
     /// How long Postgres may take for one batch before it is sent again on another
-    /// connection. 30 seconds by default.
+    /// connection. 30 seconds by default; at least a millisecond, and at most a day.
     pub fn insert_timeout(mut self, timeout: Duration) -> Self {
-        self.store.insert_timeout = timeout;
+        self.store.insert_timeout = timeout.clamp(INSERT_TIMEOUT_MIN, INSERT_TIMEOUT_MAX);
         self
     }
 

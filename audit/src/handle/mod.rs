@@ -137,6 +137,14 @@ impl Audit {
         self.shared.journal.status().is_accepting
     }
 
+    /// Whether records reach Postgres: not once every try has failed for a minute. They
+    /// wait in the journal then.
+    #[must_use]
+    pub fn is_delivering(&self) -> bool {
+        let store = self.shared.store.as_ref();
+        store.is_none_or(Store::is_delivering)
+    }
+
     /// Adds what the audit trail says about itself to a Prometheus registry; all
     /// names begin with `audit_`.
     pub fn register_metrics(&self, registry: &mut Registry) {

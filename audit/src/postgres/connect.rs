@@ -6,10 +6,13 @@
 //! has tried to reach is passed on.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use diesel::dsl::sql;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::r2d2::{self, ManageConnection};
+use diesel::sql_types::Integer;
 
 /// How long libpq may try to connect, where the connection string says nothing.
 const CONNECT_TIMEOUT_SECONDS: u32 = 5;
@@ -21,8 +24,14 @@ const NOT_UNDERSTOOD: &str = "libpq does not understand the connection string, a
                               may quote the password: encode each of : / ? # [ ] @ % in names and \
                               passwords of a URL, such as %40 for @, and look for misspelt parameters";
 
+/// Why a pooler in front of Postgres is refused.
+const SHARED_SESSIONS: &str = "several connections share one session of Postgres, as behind pgbouncer with \
+                               pool_mode = transaction, which loses roles, timeouts and prepared statements: set \
+                               pool_mode = session for this database, or connect to Postgres directly";
+
 /// How an error begins that is about a server, and not about the connection string.
-/// Versions of libpq before 14 began otherwise.
+/// Versions of libpq before 14 began otherwise. libpq writes them in English whatever
+/// `lc_messages` says, because this program never calls `setlocale`.
 const ABOUT_A_SERVER: [&str; 3] = [
     "connection to server",
     "could not connect to server",
@@ -35,10 +44,13 @@ const ABOUT_A_HOST: &str = "could not translate host name";
 
 /// Makes connections for a pool of a service's own, for [`diesel::r2d2`].
 ///
-/// They differ from those of Diesel's own manager in two ways. Connecting ends after
-/// five seconds, and a silent host is given up after ten, where the connection string
-/// does not say otherwise: libpq would wait as long as the kernel does. And an error
-/// never quotes the connection string.
+/// They differ from those of Diesel's own manager in four ways. Connecting ends after
+/// five seconds, and a silent host is given up after ten: libpq would wait as long as the
+/// kernel does. Only a server that takes writes is connected to, so that a standby that
+/// stands behind the address for a moment leaves no connection in the pool. Both hold
+/// where the connection string does not say otherwise. A pooler that shares sessions of
+/// Postgres between connections is refused. And an error never quotes the connection
+/// string.
 ///
 /// ```no_run
 /// use diesel::r2d2::Pool;
@@ -47,15 +59,36 @@ const ABOUT_A_HOST: &str = "could not translate host name";
 /// let pool = Pool::builder().max_size(8).build(manager)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct ConnectionManager(r2d2::ConnectionManager<PgConnection>);
+pub struct ConnectionManager {
+    inner: r2d2::ConnectionManager<PgConnection>,
+    url: String,
+    /// Whether connections are known to have sessions of their own.
+    has_own_sessions: AtomicBool,
+}
 
 impl ConnectionManager {
-    /// Connects to the Postgres at `url` and tells it the name of the application, for
-    /// whoever looks at its connections.
+    /// Connects to the Postgres at `url`, with a name of the application that
+    /// `pg_stat_activity` shows.
     #[must_use]
     pub fn new(url: &str, application: &str) -> Self {
-        Self(r2d2::ConnectionManager::new(bounded_url(url, application)))
+        Self::for_reading(&writable(url), application)
     }
+
+    /// Connects to a standby as well.
+    pub(super) fn for_reading(url: &str, application: &str) -> Self {
+        let url = bounded_url(url, application);
+        Self {
+            inner: r2d2::ConnectionManager::new(url.clone()),
+            url,
+            has_own_sessions: AtomicBool::default(),
+        }
+    }
+}
+
+/// The same connection string for a server that takes writes: after a failover, the host
+/// that is asked first may be the old primary.
+fn writable(url: &str) -> String {
+    with_default(url.to_owned(), "target_session_attrs", "read-write")
 }
 
 /// Diesel's own would show the connection string.
@@ -72,24 +105,62 @@ impl ManageConnection for ConnectionManager {
     type Error = r2d2::Error;
 
     fn connect(&self) -> Result<PgConnection, r2d2::Error> {
-        self.0.connect().map_err(|error| match error {
+        let mut connection = self.inner.connect().map_err(|error| match error {
             r2d2::Error::ConnectionError(error) => r2d2::Error::ConnectionError(discreet(error)),
             r2d2::Error::QueryError(_) => error,
-        })
+        })?;
+        if !self.has_own_sessions.load(Ordering::Relaxed) {
+            let has_own = has_own_session(&self.url, &mut connection)
+                .map_err(r2d2::Error::ConnectionError)?;
+            self.has_own_sessions.store(has_own, Ordering::Relaxed);
+        }
+        Ok(connection)
     }
 
     fn is_valid(&self, connection: &mut PgConnection) -> Result<(), r2d2::Error> {
-        self.0.is_valid(connection)
+        self.inner.is_valid(connection)
     }
 
     fn has_broken(&self, connection: &mut PgConnection) -> bool {
-        self.0.has_broken(connection)
+        self.inner.has_broken(connection)
     }
 }
 
-/// One connection, made as the manager would.
+/// One connection to a server that takes writes, made as the manager would.
 pub(super) fn establish(url: &str, application: &str) -> ConnectionResult<PgConnection> {
-    PgConnection::establish(&bounded_url(url, application)).map_err(discreet)
+    let url = bounded_url(&writable(url), application);
+    let mut connection = PgConnection::establish(&url).map_err(discreet)?;
+    has_own_session(&url, &mut connection)?;
+    Ok(connection)
+}
+
+/// Returns whether the connection is known to have a session of Postgres of its own: not
+/// if no second connection can be made to compare it with.
+///
+/// # Errors
+///
+/// When it shares its session with others.
+fn has_own_session(url: &str, connection: &mut PgConnection) -> ConnectionResult<bool> {
+    let Ok(mut second) = PgConnection::establish(url) else {
+        return Ok(false);
+    };
+    let ask = |connection: &mut PgConnection| -> QueryResult<i32> {
+        diesel::select(sql::<Integer>("pg_backend_pid()")).get_result(connection)
+    };
+    let mut processes = || -> QueryResult<_> {
+        // Not in turns, or a pooler with two sessions could give each the same one again.
+        let first = ask(connection)?;
+        let others = [ask(&mut second)?, ask(&mut second)?];
+        Ok(([first, ask(connection)?, ask(connection)?], others))
+    };
+    let Ok((own, others)) = processes() else {
+        return Ok(false);
+    };
+    let [first, again, once_more] = own;
+    if first != again || first != once_more || others.contains(&first) {
+        return Err(ConnectionError::BadConnection(SHARED_SESSIONS.to_owned()));
+    }
+    Ok(true)
 }
 
 /// The error, unless it may quote the connection string.

@@ -3,15 +3,17 @@
 use chrono::{DateTime, Utc};
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::sql_types::{Bytea, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, Bytea, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use super::connect::establish;
 use super::insert;
 use super::sqlstate::Rejection;
 
-/// How many are listed, and tried again, at once.
-const PAGE: i64 = 1_000;
+/// How many are listed.
+pub(super) const LISTED: usize = 1_000;
+/// How many are read at once.
+const PAGE: i64 = 100;
 
 /// A record that Postgres refused.
 #[derive(Clone, Debug, PartialEq, Eq, QueryableByName)]
@@ -61,7 +63,15 @@ pub enum DeadLetterError {
 /// When the database cannot be reached, or has no such table yet.
 pub fn dead_letters(url: &str) -> Result<Vec<DeadLetter>, DeadLetterError> {
     let mut connection = connect(url)?;
-    Ok(waiting(&mut connection)?)
+    let mut letters = Vec::new();
+    while letters.len() < LISTED {
+        let page = waiting(&mut connection, &[], letters.last())?;
+        if page.is_empty() {
+            break;
+        }
+        letters.extend(page);
+    }
+    Ok(letters)
 }
 
 /// Tries to store the dead letters again, those with these ids or all, and
@@ -72,34 +82,51 @@ pub fn dead_letters(url: &str) -> Result<Vec<DeadLetter>, DeadLetterError> {
 /// When the database cannot be reached, or has no such table yet.
 pub fn requeue_dead_letters(url: &str, only: &[Uuid]) -> Result<Vec<Requeued>, DeadLetterError> {
     let mut connection = connect(url)?;
-    let letters = waiting(&mut connection)?
-        .into_iter()
-        .filter(|letter| only.is_empty() || only.contains(&letter.id));
     let mut results = Vec::new();
-    for letter in letters {
-        let stored = insert::insert(&mut connection, &[&letter.record]);
-        if stored.is_ok() {
-            diesel::sql_query("UPDATE audit_dead_letters SET requeued_at = now() WHERE id = $1")
+    let mut last = None;
+    loop {
+        let page = waiting(&mut connection, only, last.as_ref())?;
+        for letter in &page {
+            let stored = insert::insert(&mut connection, &[&letter.record]);
+            if stored.is_ok() {
+                diesel::sql_query(
+                    "UPDATE audit_dead_letters SET requeued_at = now() WHERE id = $1",
+                )
                 .bind::<SqlUuid, _>(letter.id)
                 .execute(&mut connection)?;
+            }
+            results.push(Requeued {
+                id: letter.id,
+                refusal: stored.err().map(|rejection| rejection.message),
+            });
         }
-        results.push(Requeued {
-            id: letter.id,
-            refusal: stored.err().map(|rejection| rejection.message),
-        });
+        last = page.into_iter().next_back();
+        if last.is_none() {
+            return Ok(results);
+        }
     }
-    Ok(results)
 }
 
 fn connect(url: &str) -> Result<PgConnection, ConnectionError> {
     establish(url, "audit-dead-letters")
 }
 
-fn waiting(connection: &mut PgConnection) -> QueryResult<Vec<DeadLetter>> {
+/// Returns the next dead letters after `last`, oldest first: those with these ids, or all.
+fn waiting(
+    connection: &mut PgConnection,
+    only: &[Uuid],
+    last: Option<&DeadLetter>,
+) -> QueryResult<Vec<DeadLetter>> {
+    let (refused_at, id) = last.map(|last| (last.refused_at, last.id)).unzip();
     diesel::sql_query(format!(
         "SELECT id, record, sqlstate, message, refused_at FROM audit_dead_letters \
-         WHERE requeued_at IS NULL ORDER BY refused_at, id LIMIT {PAGE}"
+         WHERE requeued_at IS NULL AND (cardinality($1) = 0 OR id = ANY ($1)) \
+         AND ($2 IS NULL OR (refused_at, id) > ($2, $3)) \
+         ORDER BY refused_at, id LIMIT {PAGE}"
     ))
+    .bind::<Array<SqlUuid>, _>(only)
+    .bind::<Nullable<Timestamptz>, _>(refused_at)
+    .bind::<Nullable<SqlUuid>, _>(id)
     .load(connection)
 }
 

@@ -30,8 +30,8 @@ mod stats;
 mod tests;
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use diesel::pg::PgConnection;
@@ -65,8 +65,15 @@ const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an insert may take before it is tried again, unless it is said
 /// otherwise.
 const INSERT_TIMEOUT: Duration = Duration::from_secs(30);
+/// The bounds of a setting of it. Postgres takes 0 for no limit.
+pub(crate) const INSERT_TIMEOUT_MIN: Duration = Duration::from_millis(1);
+pub(crate) const INSERT_TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long writers may fail without a success until they count as not delivering.
+const DELIVERY_PATIENCE: Duration = Duration::from_secs(60);
 /// Connections for writers that replace others whose connection hangs.
 const SPARE_CONNECTIONS: u32 = 4;
+/// How long a question may take altogether. Postgres may be frozen, and end no statement.
+pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(13);
 /// How long a query waits for a connection.
 const READER_PATIENCE: Duration = Duration::from_secs(2);
 /// How long a writer waits for a connection before it says that there is none.
@@ -106,6 +113,8 @@ struct Pools {
     reader: Pool,
     /// What the login of the writers may do.
     rights: Arc<OnceLock<Rights>>,
+    /// Since when writers have failed without a success in between.
+    failing_since: Mutex<Option<Instant>>,
 }
 
 impl Store {
@@ -140,6 +149,7 @@ impl Store {
                     },
                 ),
                 rights,
+                failing_since: Mutex::default(),
             }),
         }
     }
@@ -176,6 +186,31 @@ impl Store {
         self.write(|connection| {
             dead_letters::set_aside(connection, entry.id, &entry.bytes, rejection)
         })
+    }
+
+    /// Notes whether a writer has delivered what it tried to.
+    pub(crate) fn note_delivery(&self, has_succeeded: bool) {
+        let mut failing_since = self
+            .pools
+            .failing_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if has_succeeded {
+            *failing_since = None;
+        } else {
+            failing_since.get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// Whether writers deliver, or have nothing to deliver, or have failed for less than a
+    /// minute.
+    pub(crate) fn is_delivering(&self) -> bool {
+        let failing_since = self
+            .pools
+            .failing_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        failing_since.is_none_or(|since| since.elapsed() < DELIVERY_PATIENCE)
     }
 
     fn write<T>(
@@ -236,7 +271,15 @@ impl Store {
         &self,
         question: impl FnOnce(&mut PgConnection) -> Result<T, QueryError>,
     ) -> Result<T, QueryError> {
-        self.reader()?.run(question)
+        let mut connection = self.reader()?;
+        let began = Instant::now();
+        match connection.run(question) {
+            // Diesel passes on no SQLSTATE, and messages come in any language.
+            Err(QueryError::Failed) if began.elapsed() >= QUERY_TIMEOUT => {
+                Err(QueryError::TimedOut)
+            }
+            answer => answer,
+        }
     }
 
     fn reader(&self) -> Result<PooledConnection<pool::Manager>, QueryError> {
@@ -276,11 +319,6 @@ impl From<DieselError> for QueryError {
                 DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand,
                 _,
             ) => Self::Unavailable,
-            DieselError::DatabaseError(DatabaseErrorKind::Unknown, cause)
-                if cause.message().contains("statement timeout") =>
-            {
-                Self::TimedOut
-            }
             _ => Self::Failed,
         }
     }

@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use diesel::r2d2::{self, HandleError, ManageConnection};
 use diesel::sql_types::Bool;
 
-use super::connect::{ConnectionManager, with_default};
+use super::connect::ConnectionManager;
 use super::rights::{Login, Rights};
 use crate::log_gate::LogGate;
 
@@ -29,11 +29,11 @@ pub(super) struct Session {
 
 /// A pool that connects when it is asked to and never fails to be built.
 pub(super) fn new(url: &str, connections: u32, patience: Duration, session: Session) -> Pool {
-    let mut url = url.to_owned();
-    if !session.read_only {
-        // After a failover, the host that is asked first may be the old primary.
-        url = with_default(url, "target_session_attrs", "read-write");
-    }
+    let inner = if session.read_only {
+        ConnectionManager::for_reading(url, "audit")
+    } else {
+        ConnectionManager::new(url, "audit")
+    };
     r2d2::Pool::builder()
         .max_size(connections)
         .min_idle(Some(0))
@@ -43,7 +43,7 @@ pub(super) fn new(url: &str, connections: u32, patience: Duration, session: Sess
             gate: LogGate::default(),
         }))
         .build_unchecked(Manager {
-            inner: ConnectionManager::new(&url, "audit"),
+            inner,
             session,
             warned: LogGate::default(),
         })
@@ -109,7 +109,7 @@ impl Manager {
         } = &self.session;
         connection.batch_execute(&format!(
             "SET statement_timeout = {}; SET default_transaction_read_only = {read_only}; SET timezone = 'UTC'",
-            statement_timeout.as_millis(),
+            milliseconds(*statement_timeout),
         ))?;
         if *read_only {
             // Which index is good depends on the values that are asked for, and planning
@@ -146,6 +146,14 @@ impl Manager {
         }
         Ok(())
     }
+}
+
+/// Milliseconds for `statement_timeout`, where 0 would mean that there is no limit.
+fn milliseconds(timeout: Duration) -> u128 {
+    timeout
+        .as_nanos()
+        .div_ceil(1_000_000)
+        .clamp(1, i32::MAX.unsigned_abs().into())
 }
 
 /// Sees to it that what is stored is in the table, and on the disk: both are forgotten
@@ -185,6 +193,24 @@ impl HandleError<r2d2::Error> for Logged {
     fn handle_error(&self, error: r2d2::Error) {
         if self.gate.admit().is_some() {
             tracing::warn!(purpose = self.purpose, %error, "cannot connect to Postgres");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_timeout_is_rounded_to_none() {
+        for (timeout, expected) in [
+            (Duration::ZERO, 1),
+            (Duration::from_nanos(1), 1),
+            (Duration::from_micros(1_001), 2),
+            (Duration::from_secs(30), 30_000),
+            (Duration::MAX, 2_147_483_647),
+        ] {
+            assert_eq!(milliseconds(timeout), expected, "{timeout:?}");
         }
     }
 }

@@ -802,6 +802,117 @@ fn a_refused_batch_is_answered_with_its_sqlstate_and_nothing_of_it_is_stored() {
     store.insert(&[good]).unwrap();
 }
 
+/// A record is forgotten elsewhere once it is told to be stored, so a failover to the
+/// standby must not lose it.
+#[test]
+fn what_is_sent_again_waits_for_a_synchronous_standby_too() {
+    use private_postgres::{Binaries, Durability, PrivatePostgres, Settings};
+
+    let cache = std::env::var_os("PRIVATE_POSTGRES_CACHE").unwrap_or_default();
+    let binaries = Binaries::find(cache.as_ref());
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        data_dir: folder.path().join("postgres"),
+        durability: Durability::Full,
+        max_connections: 20,
+    };
+    let server = PrivatePostgres::start(&binaries.unwrap(), settings).unwrap();
+    let url = server.database_url("postgres");
+    migrate(&url, None).unwrap();
+    let mut owner = PgConnection::establish(&url).unwrap();
+    // ALTER SYSTEM runs in no transaction, not even in that of several statements.
+    for statement in [
+        "SET synchronous_commit = local",
+        "ALTER SYSTEM SET synchronous_standby_names = 'nobody'",
+        "SELECT pg_reload_conf()",
+    ] {
+        owner.batch_execute(statement).unwrap();
+    }
+    let is_set = "(SELECT count(*) FROM pg_settings WHERE name = 'synchronous_standby_names' AND setting = 'nobody')";
+    eventually(&mut owner, is_set);
+
+    let store = Store::new(StoreSettings::new(url.clone()));
+    let batch = canonical(&samples(3));
+    let waiting = "(SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep')";
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| store.copy(&batch));
+        eventually(&mut owner, waiting);
+        owner
+            .batch_execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'",
+            )
+            .unwrap();
+        assert_ne!(first.join().unwrap(), Ok(true));
+    });
+    assert_eq!(count(&mut owner, "(SELECT count(*) FROM audit_records)"), 3);
+
+    let rejection = Rejection::unreadable("");
+    let letter = Uuid::now_v7();
+    owner
+        .batch_execute(&format!(
+            "INSERT INTO audit_dead_letters (id, record, message) VALUES ('{letter}', '', '')"
+        ))
+        .unwrap();
+    let again: [&(dyn Fn() -> Result<(), Rejection> + Sync); 2] =
+        [&|| store.insert(&batch), &|| {
+            store.write(|connection| dead_letters::set_aside(connection, letter, b"", &rejection))
+        }];
+    std::thread::scope(|scope| {
+        let again = again.map(|send| scope.spawn(send));
+        eventually(&mut owner, &format!("({waiting} / 2)"));
+        owner
+            .batch_execute("ALTER SYSTEM RESET synchronous_standby_names")
+            .unwrap();
+        owner.batch_execute("SELECT pg_reload_conf()").unwrap();
+        for sent in again {
+            assert_eq!(sent.join().unwrap(), Ok(()));
+        }
+    });
+}
+
+fn count(connection: &mut PgConnection, expression: &str) -> i64 {
+    diesel::select(diesel::dsl::sql::<BigInt>(expression))
+        .get_result(connection)
+        .unwrap()
+}
+
+/// Waits until the count is not zero.
+fn eventually(connection: &mut PgConnection, expression: &str) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while count(connection, expression) == 0 {
+        assert!(Instant::now() < deadline, "{expression} stays 0");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_dead_letter_behind_thousands_is_requeued_by_its_id_and_all_of_them_by_none() {
+    let database = TestDatabase::migrated(None);
+    let store = store(&database);
+    let mut records = samples(dead_letters::LISTED + 1);
+    records.sort_by_key(|record| record.id);
+    let rejection = Rejection::unreadable("");
+    store
+        .write(|connection| {
+            for record in &records {
+                let bytes = record.canonical_bytes().unwrap();
+                dead_letters::set_aside(connection, record.id, &bytes, &rejection)?;
+            }
+            Ok(())
+        })
+        .unwrap();
+    let last = records.last().unwrap().id;
+    let listed = dead_letters(database.url()).unwrap();
+    assert_eq!(listed.len(), dead_letters::LISTED);
+    assert!(listed.iter().all(|letter| letter.id != last));
+    for (only, expected) in [(&[last][..], 1), (&[], dead_letters::LISTED)] {
+        let requeued = requeue_dead_letters(database.url(), only).unwrap();
+        assert_eq!(requeued.len(), expected);
+        assert!(requeued.iter().all(|letter| letter.refusal.is_none()));
+    }
+    assert_eq!(dead_letters(database.url()).unwrap(), []);
+}
+
 /// A row-level trigger that an operator may have made.
 fn trigger(body: &str) -> String {
     format!(

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
+use actix_web::rt::time::timeout;
 use actix_web::{FromRequest, HttpRequest, web};
 use tracing::Span;
 
 use crate::capture::from_app;
 use crate::handle::Audit;
-use crate::postgres::{QueryError, Store};
+use crate::postgres::{ANSWER_TIMEOUT, QueryError, Store};
 use crate::problem::{
     FORBIDDEN, INTERNAL_ERROR, Problem, QUERY_TIMED_OUT, STORE_UNAVAILABLE, TOO_MANY_QUERIES,
 };
@@ -103,7 +104,13 @@ impl Conversation {
             let _held_until_answered = slot;
             span.in_scope(|| question(audit.store()?))
         });
-        let answer = answer.await.unwrap_or(Err(QueryError::Failed));
+        let answer = match timeout(ANSWER_TIMEOUT, answer).await {
+            Ok(answer) => answer.unwrap_or(Err(QueryError::Failed)),
+            Err(_) => {
+                tracing::error!("Postgres does not answer a query, and has not ended it in time");
+                Err(QueryError::Unavailable)
+            }
+        };
         answer.map_err(|error| match error {
             QueryError::Unavailable => Problem::new(&STORE_UNAVAILABLE, "Try again in a moment.")
                 .with_retry_after(STORE_RETRY_AFTER),

@@ -78,6 +78,7 @@ impl Worker {
         if is_stuck {
             task.is_abandoned = true;
             task.lease = None;
+            self.store.note_delivery(false);
             self.metrics.writers_abandoned.inc();
         }
         is_stuck
@@ -178,6 +179,7 @@ impl Thread {
                 .writer_batch_seconds
                 .observe(began.elapsed().as_secs_f64());
             self.batch = (self.batch * 2).min(BATCH);
+            self.worker.store.note_delivery(true);
         }
         Ok(answer)
     }
@@ -227,6 +229,7 @@ impl Thread {
 
     /// Counts a rejection, and tells of it once a second.
     fn note(&self, rejection: &Rejection, records: usize) {
+        self.worker.store.note_delivery(false);
         let class = rejection.class.as_str();
         self.worker
             .metrics

@@ -20,6 +20,7 @@ mod harness;
 mod issuer;
 mod items;
 mod lifecycle;
+mod lost_primary;
 mod outputs;
 mod payloads;
 mod privileges;
