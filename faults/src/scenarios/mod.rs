@@ -2,6 +2,7 @@
 
 mod database;
 mod disk;
+mod pooler;
 mod process;
 mod wire;
 
@@ -88,6 +89,7 @@ scenarios! {
     "postgres-disk-full", false, database::disk_full, "Postgres has no disk left (SQLSTATE 53100) for a while";
     "poison-records", true, database::poison_records, "one record in a hundred cannot be stored";
     "partition-missing", false, database::partition_missing, "the table has no partition for the records";
+    "pgbouncer", false, pooler::pgbouncer, "a pooler of transactions is refused; one of sessions is killed under load";
     "million-pending", false, wire::million_pending, "a million records wait: memory stays bounded, and the next start is quick";
 }
 
