@@ -913,6 +913,21 @@ fn a_dead_letter_behind_thousands_is_requeued_by_its_id_and_all_of_them_by_none(
     assert_eq!(dead_letters(database.url()).unwrap(), []);
 }
 
+#[test]
+fn writers_that_only_fail_do_not_deliver_until_one_succeeds() {
+    let database = TestDatabase::empty();
+    let store = store(&database);
+    assert!(store.is_delivering());
+    store.note_delivery(false);
+    assert!(store.is_delivering(), "for less than a minute");
+    let long_ago = Instant::now().checked_sub(DELIVERY_PATIENCE).unwrap();
+    *store.pools.failing_since.lock().unwrap() = Some(long_ago);
+    store.note_delivery(false);
+    assert!(!store.is_delivering());
+    store.note_delivery(true);
+    assert!(store.is_delivering());
+}
+
 /// A row-level trigger that an operator may have made.
 fn trigger(body: &str) -> String {
     format!(

@@ -69,9 +69,17 @@ async fn a_frozen_postgres_is_answered_for_in_time_and_costs_no_more_than_its_co
     service.is_ready().await;
     service.create(&json!({ "name": "Kettle" })).await;
 
+    let read = async || {
+        let request = service.get("/audit/records");
+        Answer::of(request.bearer_auth(service.token("ada", Role::Auditor))).await
+    };
+    assert_eq!(read().await.status, 200);
+
     valve.set_open(false);
     let began = Instant::now();
-    let answers = futures_util::future::join_all((0..24).map(|_| create(&service))).await;
+    let creations = futures_util::future::join_all((0..24).map(|_| create(&service)));
+    let (mut answers, page) = futures_util::future::join(creations, read()).await;
+    answers.push(page);
     for answer in &answers {
         assert_problem(503, "store_unavailable", answer);
     }
