@@ -17,7 +17,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
@@ -26,6 +26,7 @@ use super::chores::Chore;
 use super::files::FileSystem;
 use super::inlet::{Command, Inlet};
 use super::log::Log;
+use super::room::Room;
 use super::shelf::Shelf;
 use super::wake_queue::together;
 
@@ -33,6 +34,8 @@ use super::wake_queue::together;
 const TICK: Duration = Duration::from_millis(100);
 /// The longest time between a write and the sync that follows it.
 const SYNC_INTERVAL: Duration = Duration::from_millis(500);
+/// How long the end waits for an operation on the disk.
+const DISK_PATIENCE: Duration = Duration::from_secs(1);
 /// The most commands that are taken before they are written.
 const COMMANDS: usize = 4_096;
 
@@ -40,16 +43,17 @@ const COMMANDS: usize = 4_096;
 pub(super) struct Site {
     pub(super) files: Arc<dyn FileSystem>,
     pub(super) folder: PathBuf,
-    /// The folder belongs to this process until it is dropped.
+    /// The folder belongs to this process until both threads have dropped it.
     pub(super) lock: Box<dyn Send + Sync>,
 }
 
-/// Starts the threads, of which the one that is given back ends last.
+/// Starts the threads. The receiver is disconnected when the commit thread has ended.
 pub(super) fn start(
     log: Log,
     shelf: Arc<Shelf>,
+    room: Arc<Room>,
     site: Site,
-) -> io::Result<(Arc<Inlet>, JoinHandle<()>)> {
+) -> io::Result<(Arc<Inlet>, Receiver<()>)> {
     let (sender, commands) = channel();
     let Site {
         files,
@@ -57,17 +61,22 @@ pub(super) fn start(
         lock,
     } = site;
     let answers = sender.clone();
+    // Whoever takes the folder next finds nobody at work in it.
+    let lock = Arc::new(lock);
+    let (disk_runs, disk_ended) = channel();
+    let disk = (Arc::clone(&lock), disk_runs, Alarm(Arc::clone(&room)));
     let (chores, waiting) = channel::<Chore>();
-    let disk_thread = thread::Builder::new()
+    thread::Builder::new()
         .name("audit-disk".to_owned())
         .spawn(move || {
+            let _disk = disk;
             for chore in waiting {
                 let done = chore.run(&*files, &folder);
                 // Once the commit thread has ended, nobody needs to know.
                 let _ = answers.send(Command::ChoreEnded(done));
             }
         })?;
-    let inlet = Arc::new(Inlet::new(log, sender));
+    let inlet = Arc::new(Inlet::new(log, Arc::clone(&shelf), sender));
     let mut commit = Commit {
         inlet: Arc::clone(&inlet),
         chores,
@@ -75,15 +84,58 @@ pub(super) fn start(
         ticked_at: Instant::now(),
         flushes: Vec::new(),
     };
-    let thread = thread::Builder::new()
+    let (runs, ended) = channel();
+    thread::Builder::new()
         .name("audit-commit".to_owned())
         .spawn(move || {
-            commit.run(&commands);
-            commit.finish(commands, disk_thread);
+            // Dropped in the opposite order.
+            let _runs = (runs, lock);
+            let rescue = Rescue {
+                inlet: Arc::clone(&commit.inlet),
+                commands,
+                shelf: Arc::clone(&shelf),
+                _alarm: Alarm(room),
+            };
+            commit.run(&rescue.commands);
+            commit.finish(&rescue.commands, &disk_ended);
+            drop(rescue);
             shelf.complete();
-            drop(lock);
         })?;
-    Ok((inlet, thread))
+    Ok((inlet, ended))
+}
+
+/// Refuses attempts from now on if its thread panics.
+struct Alarm(Arc<Room>);
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.lock().is_broken = true;
+            tracing::error!(
+                "a thread of the journal has died: attempts are refused; restart the service"
+            );
+        }
+    }
+}
+
+/// Has the frames that the commit thread leaves behind delivered without it.
+struct Rescue {
+    inlet: Arc<Inlet>,
+    commands: Receiver<Command>,
+    shelf: Arc<Shelf>,
+    _alarm: Alarm,
+}
+
+impl Drop for Rescue {
+    fn drop(&mut self) {
+        let mut unwritten = self.inlet.at_log(|log| (0, log.take_unwritten()));
+        let commands = self.commands.try_iter();
+        unwritten.extend(commands.filter_map(|command| match command {
+            Command::Append(write) => Some(write),
+            Command::ChoreEnded(_) | Command::Flush(_) | Command::Finish => None,
+        }));
+        self.shelf.deliver_unwritten(unwritten);
+    }
 }
 
 fn tell(kept: Vec<oneshot::Sender<()>>) {
@@ -142,13 +194,15 @@ impl Commit {
         }
     }
 
-    /// Ends the log in order. Whoever takes the folder next finds nobody at work in it.
-    fn finish(self, commands: Receiver<Command>, disk_thread: JoinHandle<()>) {
+    /// Ends the log in order, unless the disk hangs.
+    fn finish(self, commands: &Receiver<Command>, disk_ended: &Receiver<()>) {
         let Self { inlet, chores, .. } = self;
         drop(chores);
-        // A panic in there is in the log already.
-        let _ = disk_thread.join();
-        let (lost, kept) = inlet.at_log(|log| {
+        let hangs = disk_ended.recv_timeout(DISK_PATIENCE) == Err(RecvTimeoutError::Timeout);
+        if hangs {
+            tracing::error!("the journal's disk hangs: what it holds may not survive a power cut");
+        }
+        let kept = inlet.at_log(|log| {
             for command in commands.try_iter() {
                 match command {
                     Command::Append(write) => log.push(write),
@@ -156,18 +210,12 @@ impl Commit {
                     Command::Flush(_) | Command::Finish => {}
                 }
             }
-            let lost = log.finish(Instant::now());
-            (0, (lost, log.take_kept()))
+            if !hangs {
+                log.finish(Instant::now());
+            }
+            (0, log.take_kept())
         });
-        // Whoever comes from now on learns that the journal has ended.
-        drop(commands);
         tell(kept);
-        if lost > 0 {
-            tracing::error!(
-                frames = lost,
-                "the journal ends with frames that the disk did not take"
-            );
-        }
     }
 
     /// Does what waits to be done; how many frames there were, and what comes of it.

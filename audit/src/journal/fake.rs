@@ -33,15 +33,17 @@ pub(super) enum Fault {
     Slow,
     /// Like `Error`, and so does every one that follows until the disk is disarmed.
     Always,
+    /// Writes wait until the disk is disarmed.
+    Frozen,
+    /// The thread panics.
+    Panic,
 }
 
 impl Fault {
     fn error(self) -> io::Error {
         match self {
             Self::NoSpace => io::ErrorKind::StorageFull.into(),
-            Self::Error | Self::Short | Self::Slow | Self::Always => {
-                io::Error::from_raw_os_error(5)
-            }
+            _ => io::Error::from_raw_os_error(5),
         }
     }
 }
@@ -147,7 +149,7 @@ impl FakeDisk {
     fn fail(&self, operation: Operation) -> Option<Fault> {
         let faults = &mut self.state.lock().unwrap().faults;
         match faults.get(&operation) {
-            Some(Fault::Always) => Some(Fault::Always),
+            Some(fault @ (Fault::Always | Fault::Frozen)) => Some(*fault),
             _ => faults.remove(&operation),
         }
     }
@@ -171,6 +173,10 @@ impl State {
         contents
             .map(|content| content.lock().unwrap().cached.len())
             .sum()
+    }
+
+    fn is_frozen(&self) -> bool {
+        self.faults.get(&Operation::Write) == Some(&Fault::Frozen)
     }
 
     fn free(&self) -> usize {
@@ -288,6 +294,13 @@ impl LogFile for FakeFile {
                 thread::sleep(super::log::SLOW_WRITE + Duration::from_millis(1));
                 bytes
             }
+            Some(Fault::Frozen) => {
+                while self.disk.state.lock().unwrap().is_frozen() {
+                    thread::sleep(Duration::from_millis(1));
+                }
+                bytes
+            }
+            Some(Fault::Panic) => panic!("a fault of the test"),
             Some(fault) => return Err(fault.error()),
         };
         let end = offset as usize + bytes.len();
@@ -301,9 +314,16 @@ impl LogFile for FakeFile {
         }
         content.cached[offset as usize..end].copy_from_slice(bytes);
         match fault {
-            None | Some(Fault::Slow) => Ok(bytes.len()),
+            None | Some(Fault::Slow | Fault::Frozen) => Ok(bytes.len()),
             Some(fault) => Err(fault.error()),
         }
+    }
+
+    fn write_without_waiting(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        if self.disk.state.lock().unwrap().is_frozen() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        self.write_at(bytes, offset)
     }
 
     fn allocate(&self, bytes: u64) -> io::Result<()> {

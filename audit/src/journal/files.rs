@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 use rustix::io::Errno;
+#[cfg(target_os = "linux")]
+use rustix::io::{ReadWriteFlags, pwritev2};
 
 /// Identity of a file or folder: its device and its inode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +48,11 @@ pub(crate) trait LogFile: Send + Sync {
     fn len(&self) -> io::Result<u64>;
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize>;
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize>;
+    /// Writes as much as goes into the kernel's memory without waiting for the disk, where the
+    /// file system can say so; `WouldBlock` or `Unsupported` otherwise.
+    fn write_without_waiting(&self, _bytes: &[u8], _offset: u64) -> io::Result<usize> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
     /// Takes space for writes up to this length, if the file system can. The
     /// file's own length stays.
     fn allocate(&self, bytes: u64) -> io::Result<()>;
@@ -153,6 +160,18 @@ impl LogFile for File {
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
         FileExt::write_at(self, bytes, offset)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn write_without_waiting(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        let parts = [io::IoSlice::new(bytes)];
+        match pwritev2(self, &parts, offset, ReadWriteFlags::NOWAIT) {
+            // ext4 and tmpfs answer so, XFS and Btrfs do not.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
+                Err(io::ErrorKind::Unsupported.into())
+            }
+            result => Ok(result?),
+        }
     }
 
     fn allocate(&self, bytes: u64) -> io::Result<()> {

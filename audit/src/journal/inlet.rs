@@ -10,8 +10,8 @@
 //! it, and to wait for its word, takes fifty, most of them spent waking. So whoever has a
 //! frame writes it himself, if two things are certain enough:
 //!
-//! - **Nothing holds the write up.** Async workers must never wait for a disk. The log
-//!   knows best; see [`Log::try_append`].
+//! - **Nothing holds the write up.** Async workers never wait for a disk, so the file system
+//!   has to support writes that do not; see [`Log::try_append`].
 //! - **Nobody is at the log for long.** Another caller is done in a microsecond, and one who
 //!   lost the processor in the middle gets it back by being waited for, up to [`WAIT`]. If a
 //!   disk stalls all the same, that is what it costs whoever comes next; those behind him
@@ -24,15 +24,18 @@
 //! **The order** of one attempt's frames is kept: while a frame is on its way to the commit
 //! thread, none is written at once.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{SendError, Sender};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::chores::Done;
+use super::frame::Kind;
 use super::log::{Log, Write};
+use super::shelf::Shelf;
 
 /// How long a caller waits for another caller.
 const WAIT: Duration = Duration::from_millis(1);
@@ -51,6 +54,7 @@ pub(super) enum Command {
 
 pub(super) struct Inlet {
     log: Mutex<Log>,
+    shelf: Arc<Shelf>,
     commands: Sender<Command>,
     /// Frames that the commit thread has not dealt with, and one more while it is at the
     /// log, which may take it as long as the disk likes.
@@ -58,9 +62,10 @@ pub(super) struct Inlet {
 }
 
 impl Inlet {
-    pub(super) fn new(log: Log, commands: Sender<Command>) -> Self {
+    pub(super) fn new(log: Log, shelf: Arc<Shelf>, commands: Sender<Command>) -> Self {
         Self {
             log: Mutex::new(log),
+            shelf,
             commands,
             under_way: AtomicUsize::new(0),
         }
@@ -76,10 +81,12 @@ impl Inlet {
             write.done = Some(done);
             kept = Some(receiver);
         }
-        let (id, kind) = (write.id, write.kind);
         self.under_way.fetch_add(1, Ordering::AcqRel);
-        if !self.command(Command::Append(write)) {
-            tracing::error!(%id, ?kind, "the journal has ended; a frame is lost");
+        if let Err(SendError(Command::Append(write))) = self.commands.send(Command::Append(write))
+            && write.kind == Kind::Record
+        {
+            tracing::error!(id = %write.id, "the journal has ended");
+            self.shelf.deliver_unwritten(vec![write]);
         }
         kept
     }

@@ -133,6 +133,8 @@ pub(super) struct Log {
     kept: Vec<oneshot::Sender<()>>,
     /// What went wrong with a write outside of a batch, for the next one to deal with.
     failed_write: Option<io::Error>,
+    /// Whether the file system can write without waiting.
+    can_write_at_once: bool,
     /// Until when the disk is taken to be busy.
     busy_until: Option<Instant>,
     /// When a failed disk is to be tried again.
@@ -185,6 +187,7 @@ impl Log {
             remove_again_at: None,
             kept: Vec::new(),
             failed_write: None,
+            can_write_at_once: true,
             busy_until: None,
             retry_at: None,
             identity: None,
@@ -228,11 +231,12 @@ impl Log {
     /// Writes a frame at once, if it takes nothing but a write into the kernel's memory
     /// that nothing holds up; else it is handed back, to be pushed.
     ///
-    /// A write holds up its caller when the file system is at work on its own journal,
-    /// which a sync makes it do; when more waits to be written back than the kernel
-    /// allows, which shows in slow writes; and when a disk fails.
+    /// Callers are async workers, which must not wait for a disk, so the file system has to
+    /// refuse a write that would: with `RWF_NOWAIT`, which XFS and Btrfs know and ext4 and
+    /// tmpfs do not. There, every frame is the commit thread's.
     pub(super) fn try_append(&mut self, write: Write, began: Instant) -> Result<(), Write> {
         let is_held_up = write.sync
+            || !self.can_write_at_once
             || self.is_syncing()
             || self.failed_write.is_some()
             || self.retry_at.is_some()
@@ -257,9 +261,21 @@ impl Log {
             write.kind,
             &write.payload,
         );
-        if let Err(error) = active.file.write_all_at(&self.buffer, place.offset) {
-            self.failed_write = Some(error);
-            return Err(write);
+        let written = active
+            .file
+            .write_without_waiting(&self.buffer, place.offset);
+        match written {
+            Ok(bytes) if bytes == self.buffer.len() => {}
+            // The commit thread writes the frame as a whole, over its beginning.
+            Ok(_) => return Err(write),
+            Err(error) => {
+                match error.kind() {
+                    io::ErrorKind::Unsupported => self.can_write_at_once = false,
+                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => {}
+                    _ => self.failed_write = Some(error),
+                }
+                return Err(write);
+            }
         }
         let mut written = self.advance(1);
         written.count(write.kind, write.id);
@@ -567,8 +583,11 @@ impl Log {
         if active.position == 0 {
             // Nothing is in it, and the next one gets its name.
             self.unsynced.remove(&active.id);
-            if self.files.remove(&segment.path).is_ok() {
-                state.segments.remove(&active.id);
+            let path = segment.path.clone();
+            // Others look at the shelf, and must not wait for the disk.
+            drop(state);
+            if self.files.remove(&path).is_ok() {
+                self.shelf.lock().segments.remove(&active.id);
             } else {
                 self.next_sequence += 1;
             }
@@ -909,9 +928,14 @@ impl Log {
         }
     }
 
+    /// Takes the frames that are not written.
+    pub(super) fn take_unwritten(&mut self) -> Vec<Write> {
+        self.queue.drain(..).collect()
+    }
+
     /// Ends the log in order: all is written, synced, and what is spent removed.
-    /// Returns how many frames could not be written.
-    pub(super) fn finish(&mut self, now: Instant) -> usize {
+    /// What could not be written stays in the queue.
+    pub(super) fn finish(&mut self, now: Instant) {
         self.see_to_failed_write(now);
         self.retry_at = None;
         self.commit(now);
@@ -921,7 +945,6 @@ impl Log {
         self.remove_spent(now);
         self.do_chores(now);
         self.measure();
-        self.queue.len()
     }
 }
 

@@ -31,9 +31,10 @@
 //! - **The segments are all there is.** No ledger, no cursor: state is rebuilt
 //!   from the frames, so nothing can disagree with them. What a crash makes
 //!   uncertain is sent again, and Postgres passes over what it has.
-//! - **Async workers wait for no disk.** They write into the kernel's memory while
-//!   nothing holds that up, which `inlet` is about. Everything else is the commit
-//!   thread's, and they wait for its word, for at most [`PATIENCE`].
+//! - **Async workers wait for no disk.** They write into the kernel's memory only where the
+//!   file system refuses a write that would wait, which `inlet` is about. Everything else is
+//!   the commit thread's, and its acknowledgement is awaited for at most [`PATIENCE`], for
+//!   intent and record together.
 //! - **A frame that was accepted is held until it is written.** When the disk
 //!   fails, new attempts are refused, and the frames of those under way wait in
 //!   memory for a disk that works. A failed sync is never repeated on its file.
@@ -71,10 +72,11 @@ use std::future::poll_fn;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::mpsc::channel;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, JoinHandle, Thread};
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
@@ -99,6 +101,8 @@ use crate::metrics::Metrics;
 
 /// How long an attempt waits for the disk.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the end of the journal waits for its threads, at least.
+const FINISH_PATIENCE: Duration = Duration::from_secs(3);
 /// The largest segment.
 const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
 /// The smallest quota that makes sense.
@@ -237,7 +241,8 @@ struct Inner {
     room: Arc<Room>,
     shelf: Arc<Shelf>,
     frames: Frames,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    /// Disconnected when the commit thread has ended.
+    ended: Mutex<Option<Receiver<()>>>,
 }
 
 /// Where frames go.
@@ -251,6 +256,25 @@ enum Frames {
 }
 
 impl Frames {
+    fn keep(
+        &self,
+        id: Uuid,
+        kind: Kind,
+        payload: Vec<u8>,
+        durability: Durability,
+        room: Option<Reservation>,
+    ) -> Option<oneshot::Receiver<()>> {
+        let write = Write {
+            id,
+            kind,
+            payload,
+            sync: durability == Durability::PowerLoss,
+            done: None,
+            room,
+        };
+        self.append(write, durability != Durability::Memory)
+    }
+
     /// Takes a frame. If it is kept by now, or if nobody `asks`, there is nothing to wait
     /// for.
     fn append(&self, write: Write, asks: bool) -> Option<oneshot::Receiver<()>> {
@@ -345,8 +369,8 @@ impl Journal {
             folder: folder.to_owned(),
             lock,
         };
-        let (inlet, thread) =
-            commit::start(log, Arc::clone(&shelf), site).map_err(OpenError::Threads)?;
+        let (inlet, ended) = commit::start(log, Arc::clone(&shelf), Arc::clone(&room), site)
+            .map_err(OpenError::Threads)?;
         let found = Found {
             records: recovery.records,
             unknown: recovery.unknown,
@@ -355,7 +379,7 @@ impl Journal {
             room,
             shelf,
             frames: Frames::Disk(inlet),
-            thread: Mutex::new(Some(thread)),
+            ended: Mutex::new(Some(ended)),
         };
         Ok((
             Self {
@@ -375,7 +399,7 @@ impl Journal {
                 room,
                 shelf: Arc::new(Shelf::new(Arc::default())),
                 frames: Frames::Memory(memory),
-                thread: Mutex::new(None),
+                ended: Mutex::new(None),
             }),
         }
     }
@@ -399,6 +423,7 @@ impl Journal {
         Ok(Permit {
             reservation: self.inner.room.reserve()?,
             frames: self.inner.frames.clone(),
+            patience: Patience::default(),
         })
     }
 
@@ -415,7 +440,7 @@ impl Journal {
             limit_bytes: accounts.limit,
             undelivered: state.undelivered,
             oldest_ms: state.oldest_ms(),
-            is_accepting: !accounts.is_impaired && !accounts.is_closed,
+            is_accepting: !accounts.is_impaired && !accounts.is_closed && !accounts.is_broken,
         }
     }
 
@@ -449,36 +474,47 @@ impl Journal {
     }
 
     /// Closes the journal, waits until every record is delivered, at most until
-    /// `deadline`, and ends. Returns how many records stay on the disk.
+    /// `deadline`, and ends. Returns how many records stay behind. What the disk does not
+    /// take goes to Postgres directly.
     pub(crate) fn drain(&self, deadline: Instant) -> u64 {
         self.close();
-        self.flush(deadline.saturating_duration_since(Instant::now()));
-        self.wait_for_attempts(0, deadline);
-        let left = self.inner.shelf.wait_until_delivered(deadline);
-        self.inner.finish();
-        left
+        let now = Instant::now();
+        // A disk that fails leaves half of the time to the writers.
+        let time_for_disk = (deadline.saturating_duration_since(now) / 2).min(PATIENCE);
+        if self.flush(time_for_disk) {
+            self.wait_for_attempts(0, deadline);
+            self.inner.shelf.wait_until_delivered(deadline);
+        } else {
+            self.wait_for_attempts(0, now + time_for_disk);
+        }
+        self.inner
+            .finish(deadline.min(Instant::now() + FINISH_PATIENCE));
+        self.inner.shelf.wait_until_delivered(deadline)
     }
 }
 
 impl Inner {
-    fn finish(&self) {
-        let thread = self
-            .thread
+    /// Ends the threads, or leaves them to a disk that hangs.
+    fn finish(&self, deadline: Instant) {
+        let ended = self
+            .ended
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        if let Some(thread) = thread
-            && self.frames.command(Command::Finish)
-        {
-            // A panic in there is in the log already.
-            let _ = thread.join();
+        let Some(ended) = ended else {
+            return;
+        };
+        self.frames.command(Command::Finish);
+        let time = deadline.saturating_duration_since(Instant::now());
+        if ended.recv_timeout(time.max(FINISH_PATIENCE)) == Err(RecvTimeoutError::Timeout) {
+            tracing::error!("the journal does not end in time: an operation on its disk hangs");
         }
     }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.finish();
+        self.finish(Instant::now());
     }
 }
 
@@ -518,20 +554,47 @@ impl Outlet {
 pub(crate) struct Permit {
     reservation: Reservation,
     frames: Frames,
+    patience: Patience,
+}
+
+/// What is left of [`PATIENCE`] to an attempt, in milliseconds: its intent and its record
+/// share it.
+#[derive(Clone)]
+struct Patience(Arc<AtomicU64>);
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self(Arc::new(AtomicU64::new(PATIENCE.as_millis() as u64)))
+    }
+}
+
+impl Patience {
+    fn left(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::Relaxed))
+    }
+
+    /// Takes away the time since an instant.
+    fn spend(&self, began: Instant) {
+        let left = self.left().saturating_sub(began.elapsed());
+        let left = u64::try_from(left.as_millis()).unwrap_or_default();
+        self.0.store(left, Ordering::Relaxed);
+    }
 }
 
 impl Permit {
     /// Appends the record that is to be told if this process dies before there is
     /// another.
     pub(crate) fn intend(&self, id: Uuid, record: Vec<u8>, durability: Durability) -> Kept {
-        Kept::of(&self.frames, id, Kind::Intent, record, durability, None)
+        let kept = self.frames.keep(id, Kind::Intent, record, durability, None);
+        Kept(kept, self.patience.clone())
     }
 
     /// Appends the record; it is the writers' from here on.
     pub(crate) fn append(mut self, id: Uuid, record: Vec<u8>, durability: Durability) -> Kept {
         self.reservation.weigh(record.len());
         let room = Some(self.reservation);
-        Kept::of(&self.frames, id, Kind::Record, record, durability, room)
+        let kept = self.frames.keep(id, Kind::Record, record, durability, room);
+        Kept(kept, self.patience)
     }
 
     /// Forgets the intent, because Postgres has the record already.
@@ -540,14 +603,10 @@ impl Permit {
         let payload = self.frames.settled(record);
         let room = Some(self.reservation);
         // Nobody waits: were the frame lost, Postgres would pass over the intent.
-        drop(Kept::of(
-            &self.frames,
-            id,
-            Kind::Settled,
-            payload,
-            Durability::Memory,
-            room,
-        ));
+        drop(
+            self.frames
+                .keep(id, Kind::Settled, payload, Durability::Memory, room),
+        );
     }
 }
 
@@ -563,37 +622,18 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// The acknowledgement of a frame. Dropping it is no harm: the frame is kept as
 /// soon as it can be.
 #[must_use = "the frame is kept only when this says so"]
-pub(crate) struct Kept(Option<oneshot::Receiver<()>>);
+pub(crate) struct Kept(Option<oneshot::Receiver<()>>, Patience);
 
 impl Kept {
-    fn of(
-        frames: &Frames,
-        id: Uuid,
-        kind: Kind,
-        payload: Vec<u8>,
-        durability: Durability,
-        room: Option<Reservation>,
-    ) -> Self {
-        let write = Write {
-            id,
-            kind,
-            payload,
-            sync: durability == Durability::PowerLoss,
-            done: None,
-            room,
-        };
-        Self(frames.append(write, durability != Durability::Memory))
-    }
-
     /// Nothing was appended, so there is nothing to wait for.
     pub(crate) fn nothing() -> Self {
-        Self(None)
+        Self(None, Patience::default())
     }
 
     /// Nothing could be appended.
     pub(crate) fn never() -> Self {
         let (_, kept) = oneshot::channel();
-        Self(Some(kept))
+        Self(Some(kept), Patience::default())
     }
 
     /// The same on a thread that may block.
@@ -601,15 +641,19 @@ impl Kept {
         let Some(mut kept) = self.0 else {
             return Ok(());
         };
-        let deadline = Instant::now() + PATIENCE;
+        let patience = self.1;
+        let began = Instant::now();
+        let deadline = began + patience.left();
         let waker = Waker::from(Arc::new(Unpark(thread::current())));
         let mut context = Context::from_waker(&waker);
         loop {
             if let Poll::Ready(kept) = Pin::new(&mut kept).poll(&mut context) {
+                patience.spend(began);
                 return kept.map_err(|_| Unconfirmed);
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
+                patience.spend(began);
                 return Err(Unconfirmed);
             }
             thread::park_timeout(left);
@@ -621,7 +665,17 @@ impl Kept {
         let Some(mut kept) = self.0 else {
             return Ok(());
         };
-        let deadline = Instant::now() + PATIENCE;
+        let patience = self.1;
+        let began = Instant::now();
+        let confirmed = Self::confirmed_within(&mut kept, began + patience.left()).await;
+        patience.spend(began);
+        confirmed
+    }
+
+    async fn confirmed_within(
+        mut kept: &mut oneshot::Receiver<()>,
+        deadline: Instant,
+    ) -> Result<(), Unconfirmed> {
         let queue = WakeQueue::of_this_worker();
         let mut poll = |context: &mut Context<'_>| match &queue {
             None => Pin::new(&mut kept).poll(context),
@@ -630,10 +684,11 @@ impl Kept {
                 Pin::new(&mut kept).poll(&mut Context::from_waker(&waker))
             }
         };
+        let left = deadline.saturating_duration_since(Instant::now());
         let mut patience = if queue.is_some() {
-            LOOK_AGAIN
+            LOOK_AGAIN.min(left)
         } else {
-            PATIENCE
+            left
         };
         loop {
             match tokio::time::timeout(patience, poll_fn(&mut poll)).await {

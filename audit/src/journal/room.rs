@@ -32,6 +32,8 @@ pub(super) struct Accounts {
     /// The disk fails; nothing may be accepted until it works again.
     pub(super) is_impaired: bool,
     pub(super) is_closed: bool,
+    /// A thread of the journal has died: nothing may be accepted until the next start.
+    pub(super) is_broken: bool,
 }
 
 impl Accounts {
@@ -61,7 +63,7 @@ impl Room {
         if accounts.is_closed {
             return Err(Refusal::Closed);
         }
-        if accounts.is_impaired {
+        if accounts.is_impaired || accounts.is_broken {
             return Err(Refusal::Impaired);
         }
         if accounts.used + accounts.reserved + ATTEMPT_BYTES > accounts.limit {

@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use super::files::LogFile;
 use super::frame::{Item, Kind, Scanner};
+use super::log::Write;
 use super::millis_of;
 use super::room::Reservation;
 use crate::metrics::Metrics;
@@ -35,6 +36,8 @@ const RANGES_LOGGED: usize = 16;
 
 /// The first sequence of a segment, which is its name.
 pub(super) type SegmentId = u64;
+/// Segment of records that are in none. Sequences begin with 1.
+const NO_SEGMENT: SegmentId = 0;
 
 /// What is known of a segment.
 pub(super) struct Segment {
@@ -505,6 +508,43 @@ impl Shelf {
         }
         drop(state);
         self.available.notify_one();
+    }
+
+    /// Has frames that no disk has taken delivered from memory: records, and intents without
+    /// one.
+    pub(super) fn deliver_unwritten(&self, frames: Vec<Write>) {
+        let has_ended = |frame: &&Write| frame.kind != Kind::Intent;
+        let ended: HashSet<Uuid> = frames
+            .iter()
+            .filter(has_ended)
+            .map(|frame| frame.id)
+            .collect();
+        let due: Vec<Entry> = frames
+            .into_iter()
+            .filter(|frame| match frame.kind {
+                Kind::Record => true,
+                Kind::Intent => !ended.contains(&frame.id),
+                Kind::Settled => false,
+            })
+            .map(|frame| Entry {
+                segment: NO_SEGMENT,
+                id: frame.id,
+                bytes: frame.payload.into(),
+            })
+            .collect();
+        if due.is_empty() {
+            return;
+        }
+        tracing::error!(
+            records = due.len(),
+            "records that the journal's disk did not take go to Postgres directly; until it has \
+             them they are in memory only"
+        );
+        let mut state = self.lock();
+        state.undelivered += due.len() as u64;
+        state.returned.extend(due);
+        drop(state);
+        self.available.notify_all();
     }
 
     fn settle(&self, state: &mut State, entries: &[Entry]) {

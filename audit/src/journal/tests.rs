@@ -563,6 +563,88 @@ fn a_folder_that_is_renamed_or_removed_is_made_again_with_what_is_needed() {
     }
 }
 
+fn open_on(disk: &FakeDisk) -> Journal {
+    let settings = JournalSettings::new("journal");
+    Journal::open_on(Arc::new(disk.clone()), &settings, Arc::default())
+        .unwrap()
+        .0
+}
+
+/// Delivers on a thread of its own until the journal has ended, and returns the texts.
+fn deliver_to_the_end(journal: &Journal) -> thread::JoinHandle<HashSet<String>> {
+    let outlet = journal.outlet();
+    thread::spawn(move || {
+        let mut delivered = HashSet::new();
+        while let Some(lease) = outlet.lease(10, Duration::ZERO) {
+            for entry in lease.entries() {
+                delivered.insert(String::from_utf8(entry.bytes.to_vec()).unwrap());
+            }
+            lease.delivered();
+        }
+        delivered
+    })
+}
+
+#[test]
+fn what_a_dead_disk_does_not_take_goes_to_postgres_at_the_end() {
+    let disk = FakeDisk::default();
+    let journal = open_on(&disk);
+    let permits: Vec<_> = (0..3).map(|_| journal.reserve().unwrap()).collect();
+    disk.arm(Operation::Write, Fault::Always);
+    for (permit, number) in permits.into_iter().zip(0..) {
+        let memory = Durability::Memory;
+        drop(permit.intend(id(number), format!("unknown {number}").into(), memory));
+        if number > 0 {
+            drop(permit.append(id(number), format!("record {number}").into(), memory));
+        }
+    }
+    let writer = deliver_to_the_end(&journal);
+    assert_eq!(journal.drain(Instant::now() + Duration::from_secs(4)), 0);
+    let expected = ["unknown 0", "record 1", "record 2"].map(str::to_owned);
+    assert_eq!(writer.join().unwrap(), HashSet::from(expected));
+}
+
+#[test]
+fn a_journal_whose_thread_has_died_refuses_and_loses_no_record() {
+    let disk = FakeDisk::default();
+    let journal = open_on(&disk);
+    let first = journal.reserve().unwrap();
+    let second = journal.reserve().unwrap();
+    disk.arm(Operation::Write, Fault::Panic);
+    let kept = first.append(id(1), b"record 1".to_vec(), Durability::PowerLoss);
+    assert!(kept.wait().is_err());
+    let writer = deliver_to_the_end(&journal);
+    while journal.status().is_accepting {
+        thread::yield_now();
+    }
+    assert_eq!(journal.reserve().err(), Some(Refusal::Impaired));
+    drop(second.append(id(2), b"record 2".to_vec(), Durability::Memory));
+    assert_eq!(journal.drain(Instant::now() + Duration::from_secs(60)), 0);
+    drop(writer);
+}
+
+#[test]
+fn a_frozen_disk_holds_up_nobody_for_longer_than_one_patience() {
+    let disk = FakeDisk::default();
+    let journal = open_on(&disk);
+    let permit = journal.reserve().unwrap();
+    disk.arm(Operation::Write, Fault::Frozen);
+    let began = Instant::now();
+    let intent = permit.intend(id(1), b"unknown".to_vec(), Durability::Crash);
+    assert!(began.elapsed() < super::PATIENCE / 2, "the caller wrote");
+    assert!(intent.wait().is_err());
+    let record = permit.append(id(1), b"record".to_vec(), Durability::Crash);
+    assert!(record.wait().is_err());
+    assert!(journal.status().undelivered == 0 && journal.reserve().is_ok());
+    assert!(began.elapsed() < super::PATIENCE * 3 / 2);
+    journal.drain(Instant::now());
+    assert!(
+        began.elapsed() < super::PATIENCE * 3,
+        "the end waits for the disk"
+    );
+    disk.disarm();
+}
+
 #[test]
 fn a_name_far_ahead_takes_no_sequence() {
     let disk = FakeDisk::default();
