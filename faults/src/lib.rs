@@ -10,6 +10,8 @@
 //! what the client was told is a subset of what is stored, every request stands
 //! there once, and nothing was changed without a record.
 
+mod cluster;
+mod follower;
 mod load;
 mod oracle;
 mod proxy;
@@ -18,9 +20,9 @@ mod scenarios;
 mod service;
 mod world;
 
-pub use report::{Report, document};
+pub use report::{Report, Run, document};
 pub use scenarios::{Length, SCENARIOS, Scenario};
-pub use world::World;
+pub use world::{Options, World};
 
 /// What went wrong with a scenario itself.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;

@@ -37,6 +37,8 @@ pub(crate) struct Requests {
     pub(crate) token: Option<String>,
     /// One request in so many says that it is poison.
     pub(crate) poison_one_in: Option<u64>,
+    /// How long each client waits after an answer.
+    pub(crate) pause: Duration,
 }
 
 /// A load that runs until it is stopped.
@@ -44,6 +46,7 @@ pub(crate) struct Load {
     is_over: Arc<AtomicBool>,
     answered: Arc<AtomicU64>,
     refused: Arc<AtomicU64>,
+    created: Arc<AtomicU64>,
     clients: Vec<JoinHandle<Clients>>,
 }
 
@@ -54,11 +57,20 @@ pub(crate) struct Clients {
     pub(crate) answers: Vec<Answer>,
 }
 
+impl Clients {
+    /// Takes in what others have done.
+    pub(crate) fn add(&mut self, others: Self) {
+        self.sent += others.sent;
+        self.answers.extend(others.answers);
+    }
+}
+
 impl Load {
     pub(crate) fn start(requests: &Requests, clients: usize) -> Self {
         let is_over = Arc::new(AtomicBool::new(false));
         let answered = Arc::new(AtomicU64::new(0));
         let refused = Arc::new(AtomicU64::new(0));
+        let created = Arc::new(AtomicU64::new(0));
         let clients = (0..clients)
             .map(|number| {
                 let client = Client {
@@ -67,6 +79,7 @@ impl Load {
                     is_over: Arc::clone(&is_over),
                     answered: Arc::clone(&answered),
                     refused: Arc::clone(&refused),
+                    created: Arc::clone(&created),
                 };
                 thread::spawn(move || client.run())
             })
@@ -75,8 +88,27 @@ impl Load {
             is_over,
             answered,
             refused,
+            created,
             clients,
         }
+    }
+
+    /// Requests that were answered with 201, so far.
+    pub(crate) fn created(&self) -> u64 {
+        self.created.load(Ordering::SeqCst)
+    }
+
+    /// Waits until so many more items were created, and returns how long that took.
+    pub(crate) fn wait_for_created(&self, more: u64, patience: Duration) -> Result<Duration> {
+        let began = Instant::now();
+        let wanted = self.created() + more;
+        while self.created() < wanted {
+            if began.elapsed() > patience {
+                return Err(format!("no {more} items were created within {patience:?}").into());
+            }
+            thread::sleep(PAUSE);
+        }
+        Ok(began.elapsed())
     }
 
     /// Requests that were answered and not refused, so far.
@@ -103,11 +135,10 @@ impl Load {
     }
 
     /// Lets every client finish what it is doing.
-    pub(crate) fn stop(self) -> Clients {
+    pub(crate) fn stop(mut self) -> Clients {
         self.is_over.store(true, Ordering::SeqCst);
         let mut all = Clients::default();
-        for client in self
-            .clients
+        for client in std::mem::take(&mut self.clients)
             .into_iter()
             .filter_map(|client| client.join().ok())
         {
@@ -118,12 +149,20 @@ impl Load {
     }
 }
 
+impl Drop for Load {
+    fn drop(&mut self) {
+        // A scenario that breaks down leaves no clients behind.
+        self.is_over.store(true, Ordering::SeqCst);
+    }
+}
+
 struct Client {
     requests: Requests,
     number: usize,
     is_over: Arc<AtomicBool>,
     answered: Arc<AtomicU64>,
     refused: Arc<AtomicU64>,
+    created: Arc<AtomicU64>,
 }
 
 impl Client {
@@ -155,6 +194,9 @@ impl Client {
                 &self.answered
             };
             counter.fetch_add(1, Ordering::SeqCst);
+            if status == 201 {
+                self.created.fetch_add(1, Ordering::SeqCst);
+            }
             done.answers.push(Answer {
                 request_id,
                 status,
@@ -165,6 +207,7 @@ impl Client {
             if is_refused {
                 thread::sleep(PAUSE);
             }
+            thread::sleep(self.requests.pause);
         }
         done
     }
@@ -197,7 +240,7 @@ impl Client {
     }
 }
 
-fn connect(address: SocketAddr) -> std::io::Result<BufReader<TcpStream>> {
+pub(crate) fn connect(address: SocketAddr) -> std::io::Result<BufReader<TcpStream>> {
     let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_nodelay(true)?;

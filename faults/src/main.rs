@@ -4,9 +4,11 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
+use std::time::Duration;
 
 use clap::Parser;
-use faults::{Length, Report, Result, SCENARIOS, World, document};
+use faults::{Length, Options, Report, Result, Run, SCENARIOS, World, document};
+use private_postgres::Binaries;
 
 /// Breaks items-api and its PostgreSQL in every way we know, and counts what is lost.
 #[derive(Parser)]
@@ -23,6 +25,18 @@ struct Cli {
     /// Take seconds instead of minutes
     #[arg(long)]
     short: bool,
+    /// Run everything a second time, on the newest PostgreSQL that can be fetched
+    #[arg(long)]
+    newest_postgres: bool,
+    /// Seconds that records may take to arrive once everything is repaired
+    #[arg(long, value_name = "S", default_value_t = 90)]
+    patience: u64,
+    /// Number of orders of `year-of-kills`
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    orders: u32,
+    /// Seed of `year-of-kills`; by default another one each time
+    #[arg(long, value_name = "S")]
+    seed: Option<u64>,
     /// Say what there is and exit
     #[arg(long)]
     list: bool,
@@ -63,42 +77,70 @@ fn run(cli: &Cli) -> Result<bool> {
     {
         return Err(format!("there is no scenario {unknown}; --list tells all").into());
     }
-    let world = World::start(
-        &cli.binary,
-        cli.faulty_binary.as_deref(),
+    let mut progress = |step: &str| say(step);
+    let mut servers = vec![Binaries::find_or_install(
         &cli.postgres_cache,
-    )?;
+        &mut progress,
+    )?];
+    if cli.newest_postgres {
+        servers.push(Binaries::newest(&cli.postgres_cache, &mut progress)?);
+    }
+    let mut runs = Vec::new();
+    for binaries in &servers {
+        runs.push(run_on(cli, binaries)?);
+    }
+    let text = document(&conditions(cli), &runs);
+    match &cli.output {
+        Some(path) => fs::write(path, text)?,
+        None => writeln!(io::stdout(), "{text}")?,
+    }
+    Ok(!runs
+        .iter()
+        .flat_map(|run| &run.reports)
+        .any(Report::has_failed))
+}
+
+/// Runs the scenarios that were asked for.
+fn run_on(cli: &Cli, binaries: &Binaries) -> Result<Run> {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
+    let options = Options {
+        patience: Duration::from_secs(cli.patience),
+        orders: cli.orders,
+        seed: cli.seed.unwrap_or(now.as_secs()),
+    };
+    let world = World::on(binaries, &cli.binary, cli.faulty_binary.as_deref(), options)?;
+    let postgres = world.postgres_version()?;
+    say(&postgres);
     let length = if cli.short {
         Length::Short
     } else {
         Length::Full
     };
-    let mut reports = Vec::<Report>::new();
+    let mut reports = Vec::new();
     for scenario in SCENARIOS {
-        if !cli.only.is_empty() && !cli.only.iter().any(|name| name == scenario.name) {
-            continue;
+        let is_wanted = if cli.only.is_empty() {
+            !scenario.is_on_request()
+        } else {
+            cli.only.iter().any(|name| name == scenario.name)
+        };
+        if is_wanted {
+            say(&format!("{} …", scenario.name));
+            let report = scenario.run(&world, length);
+            say(&report.line());
+            reports.push(report);
         }
-        say(&format!("{} …", scenario.name));
-        let report = scenario.run(&world, length);
-        say(&report.line());
-        reports.push(report);
     }
-    let text = document(&conditions(cli, &world)?, &reports);
-    match &cli.output {
-        Some(path) => fs::write(path, text)?,
-        None => writeln!(io::stdout(), "{text}")?,
-    }
-    Ok(!reports.iter().any(Report::has_failed))
+    Ok(Run { postgres, reports })
 }
 
-fn conditions(cli: &Cli, world: &World) -> Result<Vec<(&'static str, String)>> {
+fn conditions(cli: &Cli) -> Vec<(&'static str, String)> {
     let uname = rustix::system::uname();
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let is_release = cli
         .binary
         .components()
         .any(|part| part.as_os_str() == "release");
-    Ok(vec![
+    vec![
         ("date", output("date", &["-u", "+%Y-%m-%d"])),
         (
             "commit",
@@ -113,15 +155,11 @@ fn conditions(cli: &Cli, world: &World) -> Result<Vec<(&'static str, String)>> {
             ),
         ),
         (
-            "PostgreSQL",
-            format!("{}, fsync on", world.postgres_version()?),
-        ),
-        (
             "build",
             if is_release { "release" } else { "debug" }.to_owned(),
         ),
         ("form", if cli.short { "short" } else { "full" }.to_owned()),
-    ])
+    ]
 }
 
 fn output(program: &str, arguments: &[&str]) -> String {

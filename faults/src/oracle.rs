@@ -11,9 +11,6 @@ use crate::Result;
 use crate::load::Clients;
 use crate::world::Stage;
 
-/// How long records may take to arrive once everything is repaired.
-const PATIENCE: Duration = Duration::from_secs(90);
-
 /// What the oracle found.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Findings {
@@ -51,7 +48,7 @@ struct Name {
 
 /// Waits until all records are there, or for long enough, and compares.
 pub(crate) fn ask(stage: &Stage<'_>, clients: &Clients) -> Result<Findings> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + stage.world.options.patience;
     loop {
         let findings = compare(stage, clients);
         let is_over = Instant::now() > deadline;
@@ -69,7 +66,8 @@ impl Findings {
     }
 }
 
-fn compare(stage: &Stage<'_>, clients: &Clients) -> Result<Findings> {
+/// Compares answers with rows as they are now.
+pub(crate) fn compare(stage: &Stage<'_>, clients: &Clients) -> Result<Findings> {
     let mut connection = stage.connect()?;
     let rows: Vec<Row> = diesel::sql_query(
         "SELECT http_request_id AS request_id, outcome FROM audit_records \

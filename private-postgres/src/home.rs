@@ -103,11 +103,25 @@ impl Home {
 
     /// Makes a folder that only the server's user can enter.
     pub(crate) fn private_folder(&self, path: &Path) -> io::Result<()> {
-        DirBuilder::new().mode(0o700).create(path)?;
-        match &self.account {
-            Some(account) => lchown(path, Some(account.uid), Some(account.gid)),
-            None => Ok(()),
-        }
+        folder_of(self.account.as_ref(), path)
+    }
+}
+
+/// Makes a folder that only the user can enter that a server with its data there has to
+/// run as.
+///
+/// # Errors
+///
+/// When the folder exists or cannot be made.
+pub fn private_folder(path: &Path) -> io::Result<()> {
+    folder_of(Account::needed(path).as_ref(), path)
+}
+
+fn folder_of(account: Option<&Account>, path: &Path) -> io::Result<()> {
+    DirBuilder::new().mode(0o700).create(path)?;
+    match account {
+        Some(account) => lchown(path, Some(account.uid), Some(account.gid)),
+        None => Ok(()),
     }
 }
 

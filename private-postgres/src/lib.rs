@@ -92,5 +92,6 @@ mod wire;
 
 pub use binaries::Binaries;
 pub use error::Error;
+pub use home::private_folder;
 pub use running::RunningPostgres;
 pub use server::{Durability, PrivatePostgres, Settings};

@@ -2,8 +2,11 @@
 
 mod database;
 mod disk;
+mod failover;
+mod kills;
 mod pooler;
 mod process;
+mod stream;
 mod wire;
 
 use std::thread;
@@ -49,6 +52,12 @@ pub struct Scenario {
 }
 
 impl Scenario {
+    /// Whether it runs only when it is named, because it takes long.
+    #[must_use]
+    pub fn is_on_request(&self) -> bool {
+        self.name == "year-of-kills"
+    }
+
     /// Runs it. A scenario that breaks down itself has failed.
     #[must_use]
     pub fn run(&self, world: &World, length: Length) -> Report {
@@ -90,6 +99,26 @@ scenarios! {
     "poison-records", true, database::poison_records, "one record in a hundred cannot be stored";
     "partition-missing", false, database::partition_missing, "the table has no partition for the records";
     "pgbouncer", false, pooler::pgbouncer, "a pooler of transactions is refused; one of sessions is killed under load";
+    "failover-asynchronous", false, failover::asynchronous, "a standby that lags is promoted after kill -9 of the primary: what it lacks is delivered again";
+    "failover-while-down", false, failover::while_down, "the same while the service is down after kill -9";
+    "failover-outside-the-window", false, failover::outside_the_window, "the same with a window of one second: the loss is reported by log, metric and self-audit record";
+    "snapshot-restored", false, failover::snapshot_restored, "the data folder of Postgres is replaced by an older copy: same system identifier and timeline";
+    "point-in-time-restore", false, failover::point_in_time_restore, "Postgres is restored from its archive to an earlier moment, on a new timeline";
+    "dump-and-restore", false, failover::dump_and_restore, "an older dump is restored into a new cluster with another system identifier";
+    "synchronous-standby-stalls", false, failover::synchronous_standby_stalls, "the synchronous standby goes away, kill -9 of Postgres while COPY waits for it, then failover";
+    "synchronous-sessions-ended", false, failover::synchronous_sessions_ended, "the same with pg_terminate_backend in place of kill -9";
+    "rows-discarded-by-trigger", false, database::rows_discarded_by_trigger, "a BEFORE trigger returns NULL for half of the rows";
+    "unique-index-of-a-dba", false, database::unique_index_of_a_dba, "a unique index refuses half of the rows";
+    "read-only-for-a-moment", false, database::read_only_for_a_moment, "Postgres is read-only for a moment, and its sessions outlive that";
+    "standby-behind-the-address", false, database::standby_behind_the_address, "the address leads to a standby for a moment";
+    "standby-listed-first", false, database::standby_listed_first, "the URL lists the standby before the primary";
+    "postgres-frozen", false, database::postgres_frozen, "SIGSTOP of all processes of Postgres for 30 s";
+    "partition-detached-then-killed", false, database::partition_detached_then_killed, "a partition of delivered records is detached, then kill -9 of the service";
+    "stream-failover", false, stream::failover, "a follower of /audit/stream during an asynchronous failover";
+    "stream-snapshot-restored", false, stream::snapshot_restored, "a follower of /audit/stream while an older copy of the data is restored";
+    "stream-point-in-time-restore", false, stream::point_in_time_restore, "a follower of /audit/stream during a point-in-time restore";
+    "stream-idle-transaction", false, stream::idle_transaction, "an open transaction of another database holds up all followers: the stream, the log and the metrics report it";
+    "year-of-kills", false, kills::year_of_kills, "random kills, freezes, failovers and restores in one long run; only on request, with --only";
     "million-pending", false, wire::million_pending, "a million records wait: memory stays bounded, and the next start is quick";
 }
 
@@ -104,7 +133,17 @@ fn requests(service: &Service, prefix: &str, is_denied: bool) -> Result<Requests
         prefix: prefix.to_owned(),
         token: (!is_denied).then(|| service.token()).transpose()?,
         poison_one_in: None,
+        pause: Duration::ZERO,
     })
+}
+
+/// The same with a pause of each client after each answer.
+fn light_load_on(service: &Service, prefix: &str, clients: usize, pause: Duration) -> Result<Load> {
+    let requests = Requests {
+        pause,
+        ..requests(service, prefix, false)?
+    };
+    Ok(Load::start(&requests, clients))
 }
 
 /// A moment of this length or up to twice of it, by the clock's last digits.
