@@ -192,7 +192,10 @@ fn accepts_again(load: &Load) -> Result<bool> {
 }
 
 /// Waits until something holds; whether it did.
-fn wait_for(patience: Duration, mut holds: impl FnMut() -> Result<bool>) -> Result<bool> {
+pub(super) fn wait_for(
+    patience: Duration,
+    mut holds: impl FnMut() -> Result<bool>,
+) -> Result<bool> {
     let deadline = Instant::now() + patience;
     while !holds()? {
         if Instant::now() > deadline {

@@ -3,6 +3,7 @@
 mod database;
 mod disk;
 mod failover;
+mod files;
 mod kills;
 mod pooler;
 mod process;
@@ -87,6 +88,9 @@ scenarios! {
     "shared-journal-folder", true, process::shared_journal_folder, "a second process on the same journal folder does not start";
     "torn-tail", true, disk::torn_tail, "the last write of a killed process is half there";
     "bit-flip", true, disk::bit_flip, "a bit of a journal file is flipped while the service is down";
+    "journal-folder-renamed", true, files::folder_renamed, "the journal's folder is renamed while requests go on";
+    "journal-foreign-name", true, files::foreign_name, "an empty file in the journal's folder has the highest possible name";
+    "journal-tail-zeroed", true, files::zeroed_tail, "the last bytes of the journal are zeros after a kill";
     "journal-write-fails", false, disk::writes_fail, "EIO, ENOSPC and short writes";
     "journal-sync-fails", false, disk::syncs_fail, "EIO of fdatasync";
     "disk-full", true, disk::full, "the journal's disk fills up to the last byte";
