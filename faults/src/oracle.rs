@@ -118,7 +118,9 @@ pub(crate) fn compare(stage: &Stage<'_>, clients: &Clients) -> Result<Findings> 
             None => findings.lost.push(answer.request_id.clone()),
             Some(outcome) => {
                 findings.found += 1;
-                let is_right = answer.is_unconfirmed
+                // Unconfirmed is for attempts whose handler ran: all others are refused.
+                let ran = !matches!(*outcome, "denied" | "rejected");
+                let is_right = (answer.is_unconfirmed && ran)
                     || *outcome == "dead_letter"
                     || *outcome == expected(answer.status);
                 if !is_right {

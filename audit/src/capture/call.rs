@@ -158,6 +158,10 @@ async fn conduct(
         Err(_) if !attempt.may_go_without() => {
             let known = attempt.known();
             known.audit.unconfirmed(known.spec.action);
+            // Nothing was done, so the client may safely try again.
+            if !known.lock().has_run {
+                return refused(STALLED_DETAIL).error_response();
+            }
             Problem::new(&AUDIT_UNCONFIRMED, UNCONFIRMED_DETAIL).error_response()
         }
         _ => response,
@@ -185,16 +189,19 @@ impl Intent {
         self.known.lock().is_refused = true;
     }
 
+    /// Waits until the handler may run, and notes that it does.
     async fn confirmed(self) -> Result<(), Problem> {
         match self.kept.confirmed().await {
-            Err(_) if !self.may_go_without => Err(refused(
-                "The disk that keeps the records does not answer; try again later.",
-            )),
-            _ => Ok(()),
+            Err(_) if !self.may_go_without => Err(refused(STALLED_DETAIL)),
+            _ => {
+                self.known.lock().has_run = true;
+                Ok(())
+            }
         }
     }
 }
 
+const STALLED_DETAIL: &str = "The disk that keeps the records does not answer; try again later.";
 const PANIC_DETAIL: &str = "Tell the service's operators the X-Request-Id of this response.";
 const UNCONFIRMED_DETAIL: &str = "The attempt was made, and what came of it is withheld. See what \
     has changed before you try again, and tell the service's operators the X-Request-Id of this \

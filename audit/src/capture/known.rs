@@ -38,6 +38,8 @@ pub(super) struct State {
     pub(super) payload: Payload,
     /// Whether the handler's arguments could not be extracted.
     pub(super) is_refused: bool,
+    /// Whether the handler was called.
+    pub(super) has_run: bool,
     pub(super) said: Said,
     pub(super) stage: Stage,
 }

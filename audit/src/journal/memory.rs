@@ -1,5 +1,6 @@
 //! A journal without a disk, for tests of services: what is kept can be looked at.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use uuid::Uuid;
@@ -11,6 +12,7 @@ use super::log::Write;
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     kept: Mutex<Kept>,
+    is_stalled: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -20,6 +22,15 @@ struct Kept {
 }
 
 impl Memory {
+    /// Sets whether frames stay without an ack, as on a disk that does not answer.
+    pub(crate) fn set_stalled(&self, is_stalled: bool) {
+        self.is_stalled.store(is_stalled, Ordering::Release);
+    }
+
+    pub(super) fn is_stalled(&self) -> bool {
+        self.is_stalled.load(Ordering::Acquire)
+    }
+
     pub(super) fn keep(&self, write: Write) {
         let mut kept = self.lock();
         match write.kind {

@@ -239,6 +239,18 @@ impl Recorder {
     pub fn drain(&self) {
         self.journal.set_full(false);
     }
+
+    /// Withholds acks from now on, as a journal does whose disk does not answer in time:
+    /// attempts are answered 503 before their handler runs, and 500 with the code
+    /// `audit_unconfirmed` if it ran already. Records are kept all the same.
+    pub fn stall(&self) {
+        self.memory.set_stalled(true);
+    }
+
+    /// Gives acks again.
+    pub fn resume(&self) {
+        self.memory.set_stalled(false);
+    }
 }
 
 impl fmt::Debug for Recorder {

@@ -3,7 +3,7 @@
 use actix_multipart::Multipart;
 use actix_web::body::to_bytes;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, ContentType};
+use actix_web::http::header::{CONTENT_TYPE, ContentType, RETRY_AFTER};
 use actix_web::test::TestRequest;
 use actix_web::web::{
     self, Bytes, Data, Either, Form, Header, Json, Path, Payload, Query, ReqData,
@@ -355,6 +355,56 @@ async fn without_room_nothing_of_the_request_is_read_and_the_handler_does_not_ru
     recorder
         .only("audit.gap")
         .with_note("actions", json!({ "allowed": 1 }));
+}
+
+#[actix_web::test]
+async fn without_an_ack_the_client_learns_whether_the_handler_ran() {
+    #[audited(action = "stalled")]
+    async fn stalled(_: Json<Value>) -> HttpResponse {
+        unreachable!("its intent is not acknowledged")
+    }
+
+    #[audited(action = "stalls")]
+    async fn stalls(recorder: Data<audit::testing::Recorder>) -> HttpResponse {
+        recorder.stall();
+        HttpResponse::Created().finish()
+    }
+
+    let recorder = recorder();
+    let data = Data::new(recorder.clone());
+    let mount = |config: &mut web::ServiceConfig| {
+        config
+            .app_data(data)
+            .route("/stalled", web::post().to(stalled))
+            .route("/stalls", web::post().to(stalls));
+    };
+    let request = || TestRequest::post().uri("/stalled");
+
+    recorder.stall();
+    for (request, outcome) in [
+        (request().set_json(json!({})), audit::Outcome::Failed),
+        // Refused for its body, which changes nothing either.
+        (request().set_payload("{"), audit::Outcome::Rejected),
+    ] {
+        recorder.clear();
+        let response = call(&recorder, mount.clone(), request).await;
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(response.headers().contains_key(RETRY_AFTER));
+        let body = to_bytes(response.into_body()).await.unwrap();
+        let problem: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(problem["code"], "audit_unavailable");
+        recorder.only("stalled").ended(outcome);
+    }
+
+    recorder.resume();
+    recorder.clear();
+    let request = TestRequest::post().uri("/stalls");
+    let response = call(&recorder, mount, request).await;
+    assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    let body = to_bytes(response.into_body()).await.unwrap();
+    let problem: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(problem["code"], "audit_unconfirmed");
+    recorder.only("stalls").succeeded();
 }
 
 #[actix_web::test]
