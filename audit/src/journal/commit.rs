@@ -88,8 +88,8 @@ pub(super) fn start(
     thread::Builder::new()
         .name("audit-commit".to_owned())
         .spawn(move || {
-            // Dropped in the opposite order.
-            let _runs = (runs, lock);
+            // Dropped in this order: a journal that has ended has released its folder.
+            let _runs = (lock, runs);
             let rescue = Rescue {
                 inlet: Arc::clone(&commit.inlet),
                 commands,
