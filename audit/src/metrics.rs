@@ -1,6 +1,7 @@
 //! What the audit trail says about itself, for Prometheus.
 
 use std::fmt;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheus_client::collector::Collector;
@@ -8,7 +9,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
@@ -39,6 +40,8 @@ pub(crate) struct Metrics {
     pub(crate) writer_retries: Family<Label, Counter>,
     pub(crate) writers_abandoned: Counter,
     pub(crate) dead_letters: Counter,
+    pub(crate) horizon_held_seconds: Gauge<f64, AtomicU64>,
+    pub(crate) positions_unknown: Counter,
 }
 
 impl Default for Metrics {
@@ -64,6 +67,8 @@ impl Default for Metrics {
             writer_retries: Family::default(),
             writers_abandoned: Counter::default(),
             dead_letters: Counter::default(),
+            horizon_held_seconds: Gauge::default(),
+            positions_unknown: Counter::default(),
         }
     }
 }
@@ -161,6 +166,16 @@ impl Metrics {
             "dead_letters",
             "Records that Postgres refuses, set aside in audit_dead_letters",
             self.dead_letters.clone(),
+        );
+        registry.register(
+            "horizon_held_seconds",
+            "Time for which an open transaction has held new records back from followers; 0 without followers",
+            self.horizon_held_seconds.clone(),
+        );
+        registry.register(
+            "positions_unknown",
+            "Followers refused because their last record is not in the history of this Postgres",
+            self.positions_unknown.clone(),
         );
         registry.register_collector(Box::new(JournalGauges(journal.clone())));
     }

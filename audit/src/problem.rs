@@ -64,6 +64,13 @@ impl Kind {
 
 /// A cursor that this service did not make, or made for another order.
 pub const INVALID_CURSOR: Kind = Kind::new(400, "invalid_cursor", "The cursor is not valid");
+/// A position in the stream whose record is not in the history of this Postgres, for
+/// instance after a failover or a restore.
+pub const POSITION_UNKNOWN: Kind = Kind::new(
+    409,
+    "position_unknown",
+    "The position is not in the history of this database",
+);
 /// A query parameter that the route does not know.
 pub const UNKNOWN_PARAMETER: Kind =
     Kind::new(400, "unknown_parameter", "A query parameter is unknown");

@@ -342,6 +342,10 @@ fn server_command(
     for name in ["fsync", "synchronous_commit", "full_page_writes"] {
         command.arg("-c").arg(format!("{name}={safe}"));
     }
+    if matches!(settings.durability, Durability::Throwaway) {
+        // Tests look at what prepared transactions do to others.
+        command.arg("-c").arg("max_prepared_transactions=8");
+    }
     command
         .stdin(Stdio::piped())
         .stdout(Stdio::from(home.share_lock()?))

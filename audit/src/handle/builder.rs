@@ -19,7 +19,7 @@ use crate::log_gate::LogGate;
 use crate::metrics::Metrics;
 use crate::postgres::{INSERT_TIMEOUT_MAX, INSERT_TIMEOUT_MIN, Store, StoreSettings};
 use crate::redact::Redactor;
-use crate::tail::Tail;
+use crate::tail::{HELD_AFTER, Tail};
 use crate::throttle::{Allowance, Throttle, ThrottleSettings};
 use crate::writer;
 
@@ -221,7 +221,7 @@ impl AuditBuilder {
             durability: self.durability,
             clock,
             journal,
-            tail: Some(Tail::new(store.clone())),
+            tail: Some(Tail::new(store.clone(), Arc::clone(&metrics), HELD_AFTER)),
             store: Some(store),
             gaps: Gaps::default(),
             lifecycle: Some(Lifecycle::begin(self.journal.folder)),

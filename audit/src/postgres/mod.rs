@@ -40,7 +40,11 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use uuid::Uuid;
 
 use crate::journal::Entry;
-pub(crate) use commit_order::{CommitPosition, Committed};
+#[cfg(test)]
+pub(crate) use commit_order::RowPosition;
+pub(crate) use commit_order::{
+    CommitPosition, Committed, Followed, Holder, Horizon, PositionError,
+};
 pub(crate) use filter::{Filter, PayloadMatch, StatusMatch, TextMatch};
 pub(crate) use insert::insert_within;
 #[cfg(feature = "bench")]
@@ -245,9 +249,14 @@ impl Store {
         self.ask(|connection| stats::stats(connection, request))
     }
 
-    /// The transaction below which no record can appear any more.
-    pub(crate) fn horizon(&self) -> Result<u64, QueryError> {
+    /// The transactions below which no record can appear any more.
+    pub(crate) fn horizon(&self) -> Result<Horizon, QueryError> {
         self.ask(commit_order::horizon)
+    }
+
+    /// The session or prepared transaction that has a transaction number.
+    pub(crate) fn holder(&self, xact: u64) -> Result<Option<Holder>, QueryError> {
+        self.ask(|connection| commit_order::holder(connection, xact))
     }
 
     /// Whether transactions at or behind `from` and before `to` have stored anything.
@@ -255,16 +264,23 @@ impl Store {
         self.ask(|connection| commit_order::has_any(connection, from, to))
     }
 
-    /// The next records that the filter lets through, in the order of commits: behind
-    /// `after`, before `horizon`.
+    /// The position from which a follower begins: `after`, or else the newest record.
+    /// `None` when `after` is not in the history of the server.
+    pub(crate) fn begin_following(
+        &self,
+        after: Option<CommitPosition>,
+    ) -> Result<Option<CommitPosition>, QueryError> {
+        self.ask(|connection| commit_order::begin(connection, after))
+    }
+
+    /// The next records behind `after` that the filter lets through, in the order of commits.
     pub(crate) fn committed(
         &self,
         filter: &Filter,
         after: CommitPosition,
-        horizon: u64,
         limit: u16,
-    ) -> Result<Committed, QueryError> {
-        self.ask(|connection| commit_order::committed(connection, filter, after, horizon, limit))
+    ) -> Result<Followed, QueryError> {
+        self.ask(|connection| commit_order::committed(connection, filter, after, limit))
     }
 
     fn ask<T>(

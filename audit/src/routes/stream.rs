@@ -5,6 +5,11 @@
 //! moves on without events too, in blocks that hold nothing else, so that a client whose
 //! filter is never met does not begin from far behind.
 //!
+//! A position that is not in the history of the server, after a failover or a restore, is
+//! refused with 409, or ends a stream under way with the event `problem`. Going on from the
+//! present instead would skip records silently for every client that ignores the event.
+//! `EventSource` stops at the 409 by itself, as the standard asks.
+//!
 //! A stream ends after a while, and the client connects again by itself: so a token that
 //! is no longer good is not good for ever, and each quarter of an hour of following is
 //! one record in the trail.
@@ -25,10 +30,10 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::parameters;
 use super::reader::{Conversation, Reader};
 use crate::audited;
-use crate::postgres::{CommitPosition, Committed, Filter};
-use crate::problem::{INVALID_PARAMETER, Problem, STORE_UNAVAILABLE};
+use crate::postgres::{CommitPosition, Committed, Filter, Followed, PositionError};
+use crate::problem::{INVALID_PARAMETER, POSITION_UNKNOWN, Problem, STORE_UNAVAILABLE};
 use crate::query::filter;
-use crate::tail::Follower;
+use crate::tail::{Follower, INTERVAL, News};
 
 /// How long a stream lasts at most.
 const LIFETIME: Duration = Duration::from_secs(15 * 60);
@@ -52,7 +57,14 @@ const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering
 /// after a quarter of an hour at the latest: connect again with the last id, as browsers do by
 /// themselves. `from` and `to` are filters like the others, and do not make it begin earlier.
 ///
-/// An event called `problem` holds a problem document and is the last one.
+/// The id belongs to one history of the database. It is refused with `position_unknown` after a
+/// failover or a restore that lost the record it names, because records may have been missed:
+/// begin again without `Last-Event-ID`, and fetch the gap with `/audit/export` from a moment
+/// before the last event. Where the record is still there, the stream goes on without a gap.
+///
+/// An event called `held` says that a transaction (`reason` is `transaction`) or a standby that is
+/// behind (`standby`) has kept new records back for `seconds`; `resumed` follows. Neither is needed
+/// to follow the trail. An event called `problem` holds a problem document and is the last one.
 #[cfg_attr(feature = "openapi", utoipa::path(
     get,
     path = "/audit/stream",
@@ -65,6 +77,7 @@ const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering
     responses(
         (status = 200, description = "Events, for as long as the stream lasts", body = String, content_type = "text/event-stream"),
         (status = 400, description = "A parameter is unknown or not valid", body = crate::problem::Document<'static>, content_type = "application/problem+json"),
+        (status = 409, description = "`Last-Event-ID` names a record that is not in the history of this database: records may have been missed", body = crate::problem::Document<'static>, content_type = "application/problem+json"),
         crate::problem::AccessProblems,
         crate::problem::LimitProblems,
     ),
@@ -84,10 +97,13 @@ pub(super) async fn follow(reader: Reader, request: HttpRequest) -> Result<HttpR
     let follower = tail.and_then(|tail| tail.follow().ok()).ok_or_else(|| {
         Problem::new(&STORE_UNAVAILABLE, "Try again in a moment.").with_retry_after(RETRY)
     })?;
-    let position = match last_event {
-        Some(position) => position,
-        None => CommitPosition::before(store.ask(|store| store.horizon()).await?),
-    };
+    let position = store
+        .ask(move |store| store.begin_following(last_event))
+        .await?;
+    let position = position.ok_or_else(|| {
+        follower.count_unknown_position();
+        position_unknown()
+    })?;
     let hello = Bytes::from(format!("retry: {RECONNECT_MS}\nid: {position}\n\n"));
     let following = Following {
         store,
@@ -96,6 +112,9 @@ pub(super) async fn follow(reader: Reader, request: HttpRequest) -> Result<HttpR
         position,
         deadline: Instant::now() + LIFETIME,
         has_more: false,
+        is_behind: false,
+        not_replayed_since: None,
+        is_wait_reported: false,
         has_ended: false,
     };
     let events = stream::unfold(following, async |mut following| {
@@ -109,13 +128,23 @@ pub(super) async fn follow(reader: Reader, request: HttpRequest) -> Result<HttpR
 }
 
 fn position(header: &HeaderValue) -> Result<CommitPosition, Problem> {
-    let position = header.to_str().ok().and_then(|text| text.parse().ok());
-    position.ok_or_else(|| {
-        Problem::new(
+    let text = header.to_str().unwrap_or_default();
+    text.parse().map_err(|error| match error {
+        PositionError::NoSystem => position_unknown(),
+        PositionError::Malformed => Problem::new(
             &INVALID_PARAMETER,
             "`Last-Event-ID` must be the id of an event of this stream; leave it out to begin now.",
-        )
+        ),
     })
+}
+
+fn position_unknown() -> Problem {
+    Problem::new(
+        &POSITION_UNKNOWN,
+        "The last event's record is not in this database, which was restored or has failed over: \
+         records may have been missed. Begin again without `Last-Event-ID`, and fetch the gap with \
+         /audit/export?from= a moment before the last event.",
+    )
 }
 
 /// A stream under way.
@@ -128,6 +157,12 @@ struct Following {
     deadline: Instant,
     /// Whether there may be more records below the horizon that was read last.
     has_more: bool,
+    /// Whether the last read was from a server that is behind another one.
+    is_behind: bool,
+    /// The time since when the server has not replayed the record at the position.
+    not_replayed_since: Option<Instant>,
+    /// Whether the client knows that new records are kept back.
+    is_wait_reported: bool,
     has_ended: bool,
 }
 
@@ -142,16 +177,30 @@ impl Following {
             if Instant::now() >= self.deadline {
                 return None;
             }
-            let known = if self.has_more { 0 } else { self.position.xact };
-            let wait_until = silent_until.min(self.deadline);
-            let Ok(horizon) = timeout_at(wait_until, self.follower.horizon_beyond(known)).await
-            else {
-                return Some(heartbeat(self.position));
-            };
-            match self.read(horizon?).await {
-                Ok(events) if events.is_empty() => {}
-                Ok(events) => return Some(events.into()),
+            if self.wait().is_some() != self.is_wait_reported {
+                return Some(self.report());
+            }
+            let is_silent = Instant::now() >= silent_until;
+            if !self.has_more && !is_silent {
+                if self.is_behind {
+                    sleep(INTERVAL).await;
+                }
+                let wait_until = silent_until.min(self.deadline);
+                match timeout_at(wait_until, self.follower.news()).await {
+                    Ok(News::End) => return None,
+                    Ok(News::Held) => continue,
+                    // The last read before a sign of life shows that the position still holds.
+                    Ok(News::Records) | Err(_) => {}
+                }
+            }
+            match self.read().await {
+                Ok(events) if !events.is_empty() => return Some(events.into()),
+                Ok(_) if is_silent => return Some(self.report()),
+                Ok(_) => {}
                 Err(problem) if *problem.kind() == STORE_UNAVAILABLE => {
+                    if is_silent {
+                        return Some(self.report());
+                    }
                     // It may come back, and the client need not notice.
                     sleep(RETRY).await;
                 }
@@ -163,30 +212,77 @@ impl Following {
         }
     }
 
-    /// Reads on, up to the horizon.
-    async fn read(&mut self, horizon: u64) -> Result<Vec<u8>, Problem> {
+    /// Reads on, up to the horizon of the server's snapshot.
+    async fn read(&mut self) -> Result<Vec<u8>, Problem> {
+        let seen = self.follower.current();
         let turn = self.follower.turn().await;
         let filter = self.filter.clone();
         let position = self.position;
         let question = self
             .store
-            .ask(move |store| store.committed(&filter, position, horizon, BATCH));
-        let Committed { records, has_more } = question.await?;
+            .ask(move |store| store.committed(&filter, position, BATCH));
+        let followed = question.await?;
         drop(turn);
+        let Committed {
+            records,
+            position,
+            has_more,
+            horizon,
+        } = match followed {
+            Followed::Records(committed) => committed,
+            Followed::NotReplayed => {
+                self.not_replayed_since.get_or_insert_with(Instant::now);
+                self.follower.unsee();
+                self.is_behind = true;
+                self.has_more = false;
+                return Ok(Vec::new());
+            }
+            Followed::Unknown => {
+                self.follower.count_unknown_position();
+                return Err(position_unknown());
+            }
+        };
         let bytes = records
             .iter()
-            .map(|(_, record)| record.canonical.len() + 100)
+            .map(|(_, record)| record.canonical.len() + 150)
             .sum();
         let mut events = Vec::with_capacity(bytes);
         for (position, record) in records {
             push_event(&mut events, position, &record.canonical);
-            self.position = position;
         }
+        self.position = position;
         self.has_more = has_more;
-        if !has_more {
-            self.position = self.position.max(CommitPosition::before(horizon));
-        }
+        self.is_behind = !has_more && !self.follower.saw(seen, horizon);
+        self.not_replayed_since = None;
         Ok(events)
+    }
+
+    /// The time for which new records have been kept back, if that is long, and the reason.
+    fn wait(&self) -> Option<(Duration, &'static str)> {
+        let behind = self.not_replayed_since.map(|since| since.elapsed());
+        if let Some(age) = behind.filter(|age| *age >= self.follower.held_after()) {
+            return Some((age, "standby"));
+        }
+        Some((self.follower.held_for()?, "transaction"))
+    }
+
+    /// A sign of life, which moves the last id on. Without data it is no event.
+    fn report(&mut self) -> Bytes {
+        let position = self.position;
+        let wait = self.wait();
+        let was_reported = std::mem::replace(&mut self.is_wait_reported, wait.is_some());
+        match wait {
+            Some((age, reason)) => {
+                let seconds = age.as_secs();
+                format!(
+                    "id: {position}\nevent: held\n\
+                     data: {{\"reason\":\"{reason}\",\"seconds\":{seconds}}}\n\n"
+                )
+            }
+            None if was_reported => format!("id: {position}\nevent: resumed\ndata: {{}}\n\n"),
+            None => format!(": nothing new\nid: {position}\n\n"),
+        }
+        .into()
     }
 }
 
@@ -200,11 +296,6 @@ fn push_event(events: &mut Vec<u8>, position: CommitPosition, data: &[u8]) {
         events.push(b'\n');
     }
     events.push(b'\n');
-}
-
-/// A block without data is no event, but moves the last id on.
-fn heartbeat(position: CommitPosition) -> Bytes {
-    format!(": nothing new\nid: {position}\n\n").into()
 }
 
 fn last_words(problem: &Problem) -> Bytes {

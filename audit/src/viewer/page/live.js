@@ -14,18 +14,22 @@ export const WAITING_MAX = 500;
  *   stream has begun, or cannot at the moment and is tried again
  * @param {(record: import("./api.js").Stored) => void} options.came
  * @param {(problem: Problem) => void} options.failed when it ends for good
+ * @param {() => void} options.missed when the database has lost its place, and records may have been missed
+ * @param {(reason: "transaction" | "standby" | null) => void} options.held while new records are kept back
  */
-export function tail(query, { begun, came, failed }) {
+export function tail(query, { begun, came, failed, missed, held }) {
   const url = new URL(`stream?${query}`, BASE);
   const source = new EventSource(url);
   let isStopped = false;
   let position = "";
   let isWaiting = true;
+  let hasBegun = false;
 
   source.addEventListener("open", () => {
     // After a break the browser says which record was the last one, if there was one, and
     // nothing is missed.
     isWaiting = false;
+    hasBegun = true;
     if (position === "") begun(true);
   });
   source.addEventListener("record", (event) => {
@@ -35,8 +39,13 @@ export function tail(query, { begun, came, failed }) {
   // What the service says when it can send no more is its last event.
   source.addEventListener("problem", (event) => {
     source.close();
-    if (!isStopped) failed(new Problem(JSON.parse(event.data)));
+    const problem = new Problem(JSON.parse(event.data));
+    if (isStopped) return;
+    if (problem.code === "position_unknown") missed();
+    else failed(problem);
   });
+  source.addEventListener("held", (event) => held(JSON.parse(event.data).reason));
+  source.addEventListener("resumed", () => held(null));
   source.addEventListener("error", async () => {
     if (isStopped) return;
     if (source.readyState !== EventSource.CLOSED) {
@@ -46,7 +55,10 @@ export function tail(query, { begun, came, failed }) {
       return;
     }
     const problem = await reason(url);
-    if (!isStopped) failed(problem);
+    if (isStopped) return;
+    // A stream that is only refused with its last id has lost its place.
+    if (problem === null && hasBegun) missed();
+    else failed(problem ?? new Problem({ title: "The stream of new records ended", detail: "The service may be restarting." }));
   });
 
   return {
@@ -57,16 +69,16 @@ export function tail(query, { begun, came, failed }) {
   };
 }
 
-/** Why there is no stream, which an `EventSource` keeps to itself. */
+/** Why there is no stream, which an `EventSource` keeps to itself; nothing if there is one without its last id. */
 async function reason(url) {
   const request = new AbortController();
   try {
     const response = await fetch(url, { credentials: "same-origin", signal: request.signal });
     if (!response.ok) return await problemOf(response);
   } catch {
-    // Told below.
+    return new Problem({ title: "The stream of new records ended", detail: "The service may be restarting." });
   } finally {
     request.abort();
   }
-  return new Problem({ title: "The stream of new records ended", detail: "The service may be restarting." });
+  return null;
 }

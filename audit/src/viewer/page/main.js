@@ -258,6 +258,13 @@ function follow() {
         reload();
       },
       came,
+      missed() {
+        toast("The database was restored or has failed over. Records may have been missed: the list is loaded again");
+        follow();
+      },
+      held(reason) {
+        if (reason !== null) toast(`Live is waiting for a ${reason === "standby" ? "standby that is behind" : "transaction that is still open"}`);
+      },
       failed(problem) {
         tailing = null;
         if (refused(problem)) return;
